@@ -1,0 +1,13 @@
+"""Shape names that annotations share."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+Image = Float[Tensor, "1 3 _ _"]
+"""One picture: float32, sRGB in [0, 1]."""
+
+Mask = Float[Tensor, "1 1 _ _"]
+"""Where something applies: float32, 0 (nowhere) to 1 (fully)."""
+
+Features = dict[str, Float[Tensor, "N C h w"]]
+"""Layer name to activations."""

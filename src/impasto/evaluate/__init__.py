@@ -1,0 +1,1 @@
+"""Judging results: distances, and a result beside its trivial answers."""

@@ -1,0 +1,110 @@
+"""Any convolutional network as named feature maps.
+
+A network here is anything with `layers`, a call `network(image, taps) -> Features` and `metric(tap)`:
+`VGG`, `petit`, or any `nn.Module` wrapped in `Hooked`.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from impasto.core.errors import OptionError
+from impasto.core.tensors import Features, Image
+
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+"""Gatys et al., CVPR 2016, section 2."""
+CONTENT_LAYERS = ("relu4_2", "relu4_1")
+"""The first of these that a network has: relu4_2 as in the paper."""
+
+
+@runtime_checkable
+class Network(Protocol):
+    """Eyes: a picture in, named feature maps out."""
+
+    @property
+    def layers(self) -> Sequence[str]:
+        """The names that may be asked for, shallow to deep."""
+        ...
+
+    def __call__(self, image: Image, taps: Iterable[str]) -> Features:
+        """The activations at these layers."""
+        ...
+
+    def metric(self, tap: str) -> Tensor | None:
+        """A matrix (C, C) in which to measure distances at this layer; None is the identity."""
+        ...
+
+
+class _Enough(Exception):  # noqa: N818 - not an error: the deepest layer has been seen
+    pass
+
+
+class Hooked:
+    """Any module's named submodules as feature maps.
+
+    Args:
+        module: takes pictures (N, 3, H, W); its parameters are frozen.
+        mean, std: what the module expects pictures to be normalised with, per channel; the
+            defaults change nothing.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        mean: Sequence[float] = (0, 0, 0),
+        std: Sequence[float] = (1, 1, 1),
+    ) -> None:
+        self.module = module.eval().requires_grad_(requires_grad=False)
+        self.layers = tuple(name for name, _ in module.named_modules() if name)
+        self.mean = torch.tensor(mean).view(1, 3, 1, 1)
+        self.std = torch.tensor(std).view(1, 3, 1, 1)
+
+    def __call__(self, image: Image, taps: Iterable[str]) -> Features:
+        """The outputs of the named submodules; runs no further than the last of them."""
+        wanted, found = list(taps), {}
+
+        def keep(name: str, output: Tensor) -> None:
+            found[name] = output
+            if len(found) == len(wanted):
+                raise _Enough
+
+        hooks = [
+            self.module.get_submodule(name).register_forward_hook(
+                lambda _module, _input, output, name=name: keep(name, output)
+            )
+            for name in wanted
+        ]
+        try:
+            self.module((image - self.mean.to(image)) / self.std.to(image))
+        except _Enough:
+            pass
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return found
+
+    def metric(self, tap: str) -> None:
+        """The identity."""
+
+
+def choose(network: Network, asked: Sequence[str] | None, *, option: str) -> tuple[str, ...]:
+    """The layers to use: those asked for, or the usual ones that this network has.
+
+    Args:
+        option: "style_layers" or "content_layers", for the default and for the sentence.
+
+    Raises:
+        OptionError: the network has no such layer.
+    """
+    if asked is None:
+        usual = STYLE_LAYERS if option == "style_layers" else CONTENT_LAYERS
+        asked = [layer for layer in usual if layer in network.layers]
+        asked = asked if option == "style_layers" else asked[:1]
+    missing = [layer for layer in asked if layer not in network.layers]
+    if missing or not asked:
+        got = ", ".join(missing) or "none"
+        raise OptionError(f"{option} must be among {', '.join(network.layers)}; got {got}")
+    return tuple(asked)

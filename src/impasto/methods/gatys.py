@@ -1,0 +1,229 @@
+"""Gatys' method: change a picture until a network sees the content of one and the style of another.
+
+Gatys, Ecker and Bethge, "A Neural Algorithm of Artistic Style", arXiv 1508.06576, and "Image Style
+Transfer Using Convolutional Neural Networks", CVPR 2016. Departures:
+
+1. The descent climbs from a coarse picture to the full one (as in Gatys et al., "Controlling
+   Perceptual Factors in Neural Style Transfer", CVPR 2017): most of it happens where it is cheap.
+2. It starts at the content instead of noise.
+3. The network is our small `petit`; VGG-19 is an option. Where a network carries a metric,
+   distances are measured in it.
+4. Every term is relative to its target, so one `strength` means the same for every picture.
+5. Values outside [0, 1] are pulled back by a soft wall instead of being clipped.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from impasto.core.contract import Frame, Style, Stylizer
+from impasto.core.errors import OptionError
+from impasto.core.options import Options
+from impasto.core.progress import Report, silent
+from impasto.core.tensors import Image
+from impasto.features import Network, choose
+from impasto.losses import Content, Gram, outside, total_variation, unit_gradient
+from impasto.nets import zoo
+from impasto.nets.vgg import Pooling
+from impasto.ops.resample import fit, pyramid, resize
+from impasto.optimize import Objective, Optimizer, climb
+
+CONTENT_WEIGHT, CONTENT_POWER, CONTENT_TRACE = 0.05, 1.5, 1e-4
+OUTSIDE_WEIGHT = 10.0
+
+ADVANCED: dict[str, Any] = {"json_schema_extra": {"advanced": True}}
+
+
+class Gatys(Options):
+    """Optimise the picture itself (Gatys et al. 2016): the slowest method, and the most faithful."""
+
+    strength: float = Field(0.5, ge=0, le=1, description="0 returns the content, 1 is all texture")
+    style_scale: float = Field(
+        1.0, ge=0.1, le=10, description="size of the strokes: the style's long side over the result's"
+    )
+    network: str | Network = Field("petit", description="petit, vgg19, vgg16 or a weights file")
+    iterations: int = Field(200, ge=1, le=100_000, description="descent steps, all sizes together")
+    start: Literal["content", "style", "noise"] = Field(
+        "content", description="where the descent begins"
+    )
+    optimizer: Optimizer = Field("lbfgs", description="L-BFGS, or Adam, which needs less memory")
+    rate: float = Field(0.03, gt=0, le=10, description="Adam's step size", **ADVANCED)
+    coarsest: int = Field(
+        128, ge=16, description="long side at which the climb starts, in pixels", **ADVANCED
+    )
+    style_layers: tuple[str, ...] | None = Field(
+        None, description="layers whose Gram matrices are matched", **ADVANCED
+    )
+    style_weights: tuple[float, ...] | None = Field(
+        None, description="their weights, one each; all equal by default", **ADVANCED
+    )
+    content_layers: tuple[str, ...] | None = Field(
+        None, description="layers that hold the content", **ADVANCED
+    )
+    content_weights: tuple[float, ...] | None = Field(
+        None, description="their weights, one each; all equal by default", **ADVANCED
+    )
+    tv_weight: float = Field(0.0, ge=0, description="weight of total variation: smooths", **ADVANCED)
+    pooling: Pooling | None = Field(
+        None, description="pooling of the network; its own by default", **ADVANCED
+    )
+    normalize_gradients: bool = Field(
+        False, description="give the gradient of every term the same size", **ADVANCED
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto is bfloat16 for petit where the processor has it", **ADVANCED
+    )
+
+    def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
+        """Load the network and check the layers; the styles are measured at each frame's sizes.
+
+        Raises:
+            OptionError: no style, or layers and weights that do not fit the network.
+            WeightsError: the network's weights cannot be had.
+        """
+        if not styles:
+            raise OptionError("at least one style is needed")
+        network = self._network()
+        style_layers = choose(network, self.style_layers, option="style_layers")
+        content_layers = choose(network, self.content_layers, option="content_layers")
+        return _Stylizer(
+            self,
+            network,
+            tuple(styles),
+            int(torch.randint(2**31, (), generator=generator)),
+            _weighted(Gram, network, style_layers, self.style_weights),
+            _weighted(Content, network, content_layers, self.content_weights),
+        )
+
+    def _network(self) -> Network:
+        if not isinstance(self.network, str):
+            return self.network
+        network = zoo.load(self.network, pooling=self.pooling).requires_grad_(requires_grad=False)
+        auto = bool(network.metrics) and _bfloat16_is_fast()
+        if self.precision == "bfloat16" or (self.precision == "auto" and auto):
+            network.half()
+        return network
+
+
+@dataclass(frozen=True)
+class _Term:
+    weight: float
+    loss: Gram | Content
+
+
+@dataclass(frozen=True)
+class _Stylizer:
+    options: Gatys
+    network: Network
+    styles: tuple[Style, ...]
+    seed: int
+    style_losses: list[_Term]
+    content_losses: list[_Term]
+    measured: dict[int, list[Tensor]] = field(default_factory=dict)
+
+    def __call__(self, frame: Frame, *, report: Report = silent) -> Image:
+        if self.options.strength == 0:
+            return frame.content.clone()
+        height, width = frame.content.shape[2:]
+        sizes = pyramid(height, width, coarsest=self.options.coarsest)
+        return climb(
+            self._start(frame, sizes[0]),
+            lambda size: self._objective(frame.content, size),
+            sizes=sizes,
+            iterations=self.options.iterations,
+            optimizer=self.options.optimizer,
+            rate=self.options.rate,
+            report=report,
+        )
+
+    def _start(self, frame: Frame, size: tuple[int, int]) -> Image:
+        if frame.start is not None:
+            return resize(frame.start, size)
+        if self.options.start == "noise":
+            noise = torch.rand((1, 3, *size), generator=torch.Generator().manual_seed(self.seed))
+            return noise.to(frame.content)
+        picture = frame.content if self.options.start == "content" else self.styles[0].image
+        return resize(picture, size)
+
+    def _objective(self, content: Image, size: tuple[int, int]) -> Objective:
+        """What is asked of a picture of this size; all targets are measured here, once."""
+        content_targets = _measure(self.network, resize(content, size), self.content_losses)
+        style_targets = self._style_targets(max(size))
+        style, keep = balance(self.options.strength)
+        terms = [
+            (f"{kind} {term.loss.layer}", weight * term.weight, term.loss, target)
+            for kind, weight, losses, targets in (
+                ("style", style, self.style_losses, style_targets),
+                ("content", keep, self.content_losses, content_targets),
+            )
+            for term, target in zip(losses, targets, strict=True)
+        ]
+        taps = list(dict.fromkeys(loss.layer for _, _, loss, _ in terms))
+
+        def objective(image: Image) -> dict[str, Tensor]:
+            features = self.network(image, taps)
+            losses = {}
+            for name, weight, loss, target in terms:
+                seen = unit_gradient(features, loss.layer) if self.options.normalize_gradients else features
+                losses[name] = weight * loss(seen, target)
+            if self.options.tv_weight:
+                losses["total variation"] = self.options.tv_weight * total_variation(image)
+            losses["outside"] = OUTSIDE_WEIGHT * outside(image)
+            return losses
+
+        return objective
+
+    def _style_targets(self, long_side: int) -> list[Tensor]:
+        """The blended Gram matrix of every style layer, the styles at the scale of this result."""
+        if long_side not in self.measured:
+            side = max(16, round(long_side * self.options.style_scale))
+            share = sum(style.weight for style in self.styles)
+            blended = [torch.zeros(()) for _ in self.style_losses]
+            for style in self.styles:
+                image = resize(style.image, fit(*style.image.shape[2:], long_side=side))
+                for i, target in enumerate(_measure(self.network, image, self.style_losses)):
+                    blended[i] = blended[i] + style.weight / share * target
+            self.measured[long_side] = blended
+        return self.measured[long_side]
+
+
+def balance(strength: float) -> tuple[float, float]:
+    """The weights of all style terms and of all content terms for a strength in (0, 1].
+
+    At 1/2 the content counts a tenth of the style; towards 0 it wins, at 1 a trace is left.
+    """
+    return 1.0, CONTENT_WEIGHT * ((1 - strength) / strength) ** CONTENT_POWER + CONTENT_TRACE
+
+
+@torch.no_grad()
+def _measure(network: Network, image: Image, terms: Sequence[_Term]) -> list[Tensor]:
+    features = network(image, [term.loss.layer for term in terms])
+    return [term.loss.measure(features) for term in terms]
+
+
+def _weighted(
+    kind: type[Gram] | type[Content],
+    network: Network,
+    layers: Sequence[str],
+    weights: Sequence[float] | None,
+) -> list[_Term]:
+    """One loss a layer, their weights brought to a sum of one."""
+    weights = weights or (1.0,) * len(layers)
+    if len(weights) != len(layers) or min(weights) < 0 or sum(weights) <= 0:
+        raise OptionError(
+            f"weights must be one for each of the layers {', '.join(layers)}, none below 0, "
+            f"not all 0; got {', '.join(f'{w:g}' for w in weights)}"
+        )
+    return [
+        _Term(weight / sum(weights), kind(layer, network.metric(layer)))
+        for layer, weight in zip(layers, weights, strict=True)
+    ]
+
+
+def _bfloat16_is_fast() -> bool:
+    """Whether the processor multiplies bfloat16 itself; where it only emulates, float32 is faster."""
+    return torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported()

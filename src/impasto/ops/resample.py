@@ -1,0 +1,31 @@
+"""Sizes, pyramids and resizing."""
+
+from torch.nn import functional as F
+
+from impasto.core.tensors import Image
+
+
+def fit(height: int, width: int, *, long_side: int) -> tuple[int, int]:
+    """The size with this long side and the same aspect, each side at least one pixel."""
+    scale = long_side / max(height, width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def resize(image: Image, size: tuple[int, int]) -> Image:
+    """To (height, width): bicubic when growing, antialiased when shrinking; in [0, 1]."""
+    if tuple(image.shape[2:]) == tuple(size):
+        return image
+    out = F.interpolate(image, size, mode="bicubic", antialias=True, align_corners=False)
+    return out.clamp(0, 1)
+
+
+def pyramid(height: int, width: int, *, coarsest: int) -> list[tuple[int, int]]:
+    """Sizes from coarse to fine, each about twice the one before, ending at (height, width).
+
+    The first has a long side from `coarsest` to twice that, and no short side below a quarter of
+    `coarsest`, so that a panorama keeps enough to look at.
+    """
+    sizes = [(height, width)]
+    while max(sizes[0]) >= 2 * coarsest and min(sizes[0]) >= coarsest / 2:
+        sizes.insert(0, fit(height, width, long_side=round(max(sizes[0]) / 2)))
+    return sizes

@@ -1,0 +1,136 @@
+"""Descend: change a picture until what is asked of it holds. Climb: do so from coarse to fine."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from impasto.core.progress import Progress, Report, silent
+from impasto.core.tensors import Image
+from impasto.ops.resample import resize
+
+Optimizer = Literal["lbfgs", "adam"]
+
+Objective = Callable[[Image], dict[str, Tensor]]
+"""A picture to named scalars; their sum is descended."""
+
+HISTORY = 10
+"""Steps that L-BFGS remembers, each as two pictures: more help little and cost memory."""
+
+FINER = 0.6
+"""A size gets so many of the steps that the next coarser one gets."""
+
+
+def descend(
+    image: Image,
+    objective: Objective,
+    *,
+    iterations: int,
+    optimizer: Optimizer = "lbfgs",
+    rate: float = 0.03,
+    after: Callable[[int, dict[str, float], Image], None] = lambda *_: None,
+) -> Image:
+    """Change a picture until the objective is small.
+
+    Args:
+        image: where to begin, (1, 3, H, W); it is not changed.
+        objective: what to descend; each call is one iteration.
+        iterations: evaluations of the objective.
+        optimizer: L-BFGS (Liu and Nocedal 1989) or Adam (Kingma and Ba 2014).
+        rate: peak step size of Adam; it decays by a cosine.
+        after: called after each evaluation with its number from 1, the losses and the picture.
+
+    Returns:
+        The picture with the smallest sum of losses that was met; finite if the start was.
+    """
+    x = image.detach().clone(memory_format=torch.channels_last).requires_grad_()
+    best, least, step = x.detach().clone(), math.inf, 0
+
+    def evaluate() -> Tensor:
+        nonlocal least, step
+        losses = objective(x)
+        total = torch.stack(list(losses.values())).sum()
+        (x.grad,) = torch.autograd.grad(total, x)
+        if float(total.detach()) < least:
+            least = float(total.detach())
+            best.copy_(x.detach())
+        step += 1
+        after(step, {name: float(loss.detach()) for name, loss in losses.items()}, best)
+        return total
+
+    if optimizer == "lbfgs":
+        torch.optim.LBFGS(
+            [x],
+            max_iter=iterations,
+            max_eval=iterations,
+            history_size=HISTORY,
+            tolerance_grad=0,
+            tolerance_change=0,
+        ).step(evaluate)
+        return best
+    adam = torch.optim.Adam([x], lr=rate, betas=(0.9, 0.99))
+    decay = torch.optim.lr_scheduler.CosineAnnealingLR(adam, iterations, eta_min=0.1 * rate)
+    for _ in range(iterations):
+        evaluate()
+        adam.step()
+        decay.step()
+    return best
+
+
+def climb(
+    start: Image,
+    objective_at: Callable[[tuple[int, int]], Objective],
+    *,
+    sizes: Sequence[tuple[int, int]],
+    iterations: int,
+    optimizer: Optimizer = "lbfgs",
+    rate: float = 0.03,
+    report: Report = silent,
+) -> Image:
+    """Descend at each size in turn, every size beginning with the result of the one before.
+
+    Args:
+        start: where to begin, of any size.
+        objective_at: gives the objective for pictures of (height, width).
+        sizes: from coarse to fine.
+        iterations: evaluations in all; a finer size gets fewer of them, but at least one.
+        report: is told of every evaluation.
+
+    Returns:
+        (1, 3, H, W) of the last size, in [0, 1].
+    """
+    shares = split(iterations, len(sizes))
+    costs = [steps * height * width for steps, (height, width) in zip(shares, sizes, strict=True)]
+    image = start
+    for level, (size, steps) in enumerate(zip(sizes, shares, strict=True)):
+
+        def after(step: int, losses: dict[str, float], best: Image, level: int = level) -> None:
+            done = sum(costs[:level]) + costs[level] * step / shares[level]
+            report(
+                Progress(
+                    stage="optimize",
+                    done=done / sum(costs),
+                    step=sum(shares[:level]) + step,
+                    size=sizes[level],
+                    losses=losses | {"total": sum(losses.values())},
+                    image=lambda: best.clamp(0, 1),
+                )
+            )
+
+        image = descend(
+            resize(image, size),
+            objective_at(size),
+            iterations=steps,
+            optimizer=optimizer,
+            rate=rate,
+            after=after,
+        )
+    return image.clamp(0, 1)
+
+
+def split(iterations: int, levels: int) -> list[int]:
+    """Iterations for each of some levels, coarse to fine: falling by `FINER`, at least one each."""
+    weights = [FINER**level for level in range(levels)]
+    return [max(1, round(iterations * weight / sum(weights))) for weight in weights]

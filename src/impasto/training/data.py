@@ -1,0 +1,128 @@
+"""Endless crops of pictures, varied the way that stylization varies them.
+
+A feature network that judges pictures under optimisation sees more than photographs: noise, flat
+areas, strange colours, blends. So crops are scaled, flipped, recoloured, blended and made noisy.
+"""
+
+import hashlib
+import math
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image as Pillow
+from torch import Tensor
+from torch.nn import functional as F
+
+from impasto.core.errors import OptionError
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
+HOLD_OUT = 16
+"""One picture in so many, chosen by the digest of its name, is never trained on."""
+
+
+def held_out(path: Path) -> bool:
+    """Whether this picture is kept from training, so that it may judge the result."""
+    return hashlib.sha256(path.name.encode()).digest()[0] % HOLD_OUT == 0
+
+
+def pictures(folders: list[Path], *, hold_out: bool = True) -> list[Path]:
+    """All pictures below some folders, in a fixed order, without those held out.
+
+    Raises:
+        OptionError: there is no picture.
+    """
+    found = sorted(
+        path
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.suffix.lower() in ENDINGS and not (hold_out and held_out(path))
+    )
+    if not found:
+        raise OptionError(f"data must be folders that hold pictures ({', '.join(ENDINGS)})")
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _decoded(path: Path) -> np.ndarray:
+    with Pillow.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+class Crops:
+    """Random crops from a list of pictures.
+
+    Args:
+        paths: the pictures, decoded once and kept in memory.
+        size: side of the crops in pixels.
+        generator: source of all randomness.
+    """
+
+    def __init__(self, paths: list[Path], *, size: int, generator: torch.Generator) -> None:
+        self.paths, self.size, self.generator = paths, size, generator
+
+    def plain(self, count: int) -> Tensor:
+        """Unchanged crops but for scale and mirror: (count, 3, size, size) in [0, 1]."""
+        return torch.stack([self._crop() for _ in range(count)])
+
+    def varied(self, count: int) -> Tensor:
+        """Crops with jittered colour, and some of them blended or noisy: as `plain`."""
+        x = self._jitter(self.plain(count))
+        other = x[torch.randperm(count, generator=self.generator)]
+        x = torch.where(self._chance(count, 0.15), torch.lerp(x, other, self._mask(count)), x)
+        noise = torch.randn(x.shape, generator=self.generator)
+        noise = noise * self._uniform(count, 0.0, 1.0) ** 2 * 0.3
+        x = torch.where(self._chance(count, 0.2), x + noise, x)
+        return torch.where(self._chance(count, 0.04), 0.5 + 3 * noise, x).clamp(0, 1)
+
+    def _crop(self) -> Tensor:
+        picture = _decoded(self.paths[self._int(len(self.paths))])
+        height, width = picture.shape[:2]
+        # From true scale up to the whole short side: strokes are met at every size.
+        side = int(min(height, width, self.size * 2.5 ** self._float()))
+        top, left = self._int(height - side + 1), self._int(width - side + 1)
+        crop = torch.from_numpy(picture[top : top + side, left : left + side].copy())
+        crop = crop.permute(2, 0, 1)[None].float() / 255
+        crop = F.interpolate(
+            crop, (self.size, self.size), mode="bilinear", antialias=True, align_corners=False
+        )[0]
+        return crop.flip(2) if self._float() < 0.5 else crop
+
+    def _jitter(self, x: Tensor) -> Tensor:
+        """Gain, gamma, saturation and a slight turn of the colour axes, each per picture."""
+        count = len(x)
+        turn = torch.linalg.qr(
+            torch.eye(3) + 0.35 * self._uniform(count, 0, 1)[:, :, 0]
+            * torch.randn((count, 3, 3), generator=self.generator)
+        ).Q
+        turn = turn * torch.diagonal(turn, dim1=1, dim2=2).sign()[:, None]
+        mean = x.mean((2, 3), keepdim=True)
+        varied = mean + torch.einsum("nij,njhw->nihw", turn, x - mean)
+        grey = varied.mean(1, keepdim=True)
+        varied = grey + (varied - grey) * self._uniform(count, 0.0, 1.8)
+        contrast = torch.exp(0.6 * (self._uniform(count, -1.0, 1.0)))
+        shift = 0.25 * (torch.rand((count, 3, 1, 1), generator=self.generator) - 0.5)
+        varied = (mean + (varied - mean) * contrast + shift).clamp(0, 1)
+        varied = varied ** torch.exp(0.4 * self._uniform(count, -1.0, 1.0))
+        return torch.where(self._chance(count, 0.6), varied, x)
+
+    def _mask(self, count: int) -> Tensor:
+        """Half of them an even blend, half of them blobs with soft edges: (count, 1, size, size)."""
+        coarse = torch.rand((count, 1, 4, 4), generator=self.generator)
+        blobs = F.interpolate(coarse, (self.size, self.size), mode="bicubic", align_corners=False)
+        blobs = ((blobs - 0.5) * 12 + 0.5).clamp(0, 1)
+        even = self._uniform(count, 0.2, 0.8).expand_as(blobs)
+        return torch.where(self._chance(count, 0.5), even, blobs)
+
+    def _uniform(self, count: int, low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand((count, 1, 1, 1), generator=self.generator)
+
+    def _chance(self, count: int, probability: float) -> Tensor:
+        return self._uniform(count, 0, 1) < probability
+
+    def _float(self) -> float:
+        return float(torch.rand((), generator=self.generator))
+
+    def _int(self, below: int) -> int:
+        return math.floor(self._float() * below)
