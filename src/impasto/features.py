@@ -1,11 +1,11 @@
 """Any convolutional network as named feature maps.
 
-A network here is anything with `layers`, a call `network(image, taps) -> Features` and `metric(tap)`:
-`VGG`, `petit`, or any `nn.Module` wrapped in `Hooked`.
+A network here is anything with `layers`, a call `network(image, taps) -> Features` and
+`metric(tap)`: `VGG`, `petit`, or any `nn.Module` wrapped in `Hooked`.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -63,19 +63,27 @@ class Hooked:
         self.std = torch.tensor(std).view(1, 3, 1, 1)
 
     def __call__(self, image: Image, taps: Iterable[str]) -> Features:
-        """The outputs of the named submodules; runs no further than the last of them."""
-        wanted, found = list(taps), {}
+        """The first outputs of the named submodules; runs no further than the last of them.
 
-        def keep(name: str, output: Tensor) -> None:
-            found[name] = output
+        Raises:
+            OptionError: a submodule is not run, or does not give feature maps.
+        """
+        wanted = {name: self.module.get_submodule(name) for name in taps}
+        found: Features = {}
+
+        def keep(name: str, output: Any) -> None:
+            if not isinstance(output, Tensor) or output.ndim != 4:
+                raise OptionError(f"layer {name} of the network gives no feature maps (N, C, H, W)")
+            # A copy, because the next layer may work in place, as most ReLUs of torchvision do.
+            found.setdefault(name, output.clone())
             if len(found) == len(wanted):
                 raise _Enough
 
         hooks = [
-            self.module.get_submodule(name).register_forward_hook(
+            module.register_forward_hook(
                 lambda _module, _input, output, name=name: keep(name, output)
             )
-            for name in wanted
+            for name, module in wanted.items()
         ]
         try:
             self.module((image - self.mean.to(image)) / self.std.to(image))
@@ -84,6 +92,8 @@ class Hooked:
         finally:
             for hook in hooks:
                 hook.remove()
+        if unseen := wanted.keys() - found.keys():
+            raise OptionError(f"the network never runs its layer {', '.join(sorted(unseen))}")
         return found
 
     def metric(self, tap: str) -> None:
@@ -94,6 +104,8 @@ def choose(network: Network, asked: Sequence[str] | None, *, option: str) -> tup
     """The layers to use: those asked for, or the usual ones that this network has.
 
     Args:
+        network: what to look with.
+        asked: layer names; None is the usual ones.
         option: "style_layers" or "content_layers", for the default and for the sentence.
 
     Raises:

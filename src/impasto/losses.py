@@ -20,6 +20,9 @@ from impasto.ops.stats import gram, relative
 
 Scalar = Float[Tensor, ""]
 
+PIXELS = "pixels"
+"""The name of the picture itself among its features."""
+
 
 @dataclass(frozen=True)
 class Gram:
@@ -43,6 +46,30 @@ class Gram:
     def __call__(self, features: Features, target: Float[Tensor, "C C"]) -> Scalar:
         """How far the features are from the target, ≥ 0."""
         return relative(self.measure(features) - target, target)
+
+
+@dataclass(frozen=True)
+class Grain:
+    """Style below the first layer: the Gram matrix of the differences of neighbouring pixels.
+
+    Colour noise of one pixel is faint to a network and plain to the eye. When this is 0, steps
+    down and across in R, G and B have the second moments that they have in the style.
+    """
+
+    layer: str = PIXELS
+
+    def measure(self, features: Features) -> Float[Tensor, "6 6"]:
+        """The mean outer product of the steps (down, across) at each pixel."""
+        image = features[self.layer]
+        padded = F.pad(image, (0, 1, 0, 1), mode="replicate")
+        down, across = padded[:, :, 1:, :-1] - image, padded[:, :, :-1, 1:] - image
+        return gram(torch.cat([down, across], 1))[0]
+
+    def __call__(self, features: Features, target: Float[Tensor, "6 6"]) -> Scalar:
+        """How far the features are from the target, ≥ 0."""
+        # A flat style has no steps at all; those of half a grey level then serve as the unit.
+        floor = torch.full_like(target, (0.5 / 255) ** 2)
+        return relative(self.measure(features) - target, target.abs() + floor)
 
 
 @dataclass(frozen=True)
@@ -79,7 +106,7 @@ def total_variation(image: Image) -> Scalar:
     """
     down = (image[:, :, 1:] - image[:, :, :-1]).square().mean() if image.shape[2] > 1 else 0
     across = (image[..., 1:] - image[..., :-1]).square().mean() if image.shape[3] > 1 else 0
-    return torch.as_tensor(down + across)
+    return torch.as_tensor(down + across).to(image)
 
 
 def outside(image: Image) -> Scalar:
@@ -92,18 +119,19 @@ def outside(image: Image) -> Scalar:
 
 class _UnitGradient(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, feature: Tensor) -> Tensor:
+    def forward(ctx: Any, feature: Tensor, length: float) -> Tensor:
+        ctx.length = length
         return feature.view_as(feature)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (gradient,) = gradients
-        return gradient / gradient.abs().sum().clamp_min(1e-12)
+        return ctx.length * gradient / gradient.abs().sum().clamp_min(1e-12), None
 
 
-def unit_gradient(features: Features, layer: str) -> Features:
-    """One layer of the features, unchanged, but the gradient that comes back has an L1 norm of 1.
+def unit_gradient(features: Features, layer: str, *, length: float = 1.0) -> Features:
+    """One layer of the features, unchanged, but the gradient that comes back has this L1 norm.
 
-    The old tools' "normalize gradients": every term pulls equally hard, however far it is.
+    The old tools' "normalize gradients": a term pulls as its weight says, however far it is.
     """
-    return {layer: _UnitGradient.apply(features[layer])}
+    return {layer: _UnitGradient.apply(features[layer], length)}

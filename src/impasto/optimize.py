@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -133,4 +134,6 @@ def climb(
 def split(iterations: int, levels: int) -> list[int]:
     """Iterations for each of some levels, coarse to fine: falling by `FINER`, at least one each."""
     weights = [FINER**level for level in range(levels)]
-    return [max(1, round(iterations * weight / sum(weights))) for weight in weights]
+    spare = max(0, iterations - levels)
+    ends = [round(spare * sum(weights[: level + 1]) / sum(weights)) for level in range(levels)]
+    return [1 + end - begin for begin, end in pairwise([0, *ends])]

@@ -295,7 +295,7 @@ def test_an_unknown_input_map_is_refused(tmp_path, words):
         ("conv1_2.weight", torch.ones(2, 2, 3, 3), "conv1_2.weight without its bias"),
         ("input.bias", torch.full((3,), torch.nan), "input.bias that are not finite"),
         ("conv1_1.weight", torch.ones(2, 2, 3, 3), "must be (O, 3, 3, 3)"),
-        ("conv1_1.bias", torch.ones(5), "size mismatch"),
+        ("conv1_1.bias", torch.ones(5), "conv1_1.bias must be (2,)"),
     ],
 )
 def test_misshapen_weights_are_refused_in_one_line(tmp_path, key, value, words):

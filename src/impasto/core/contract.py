@@ -38,6 +38,7 @@ class Frame:
     start: Image | None = None
 
 
+@runtime_checkable
 class Stylizer(Protocol):
     """A prepared method: stylizes frame after frame with the same styles."""
 

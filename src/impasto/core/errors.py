@@ -18,7 +18,7 @@ class ImpastoError(Exception):
 
 
 class OptionError(ImpastoError):
-    """An option has a value that is not accepted; the sentence names the option and what it takes."""
+    """An option has a value that is not accepted; the sentence names it and what it takes."""
 
 
 class MediaError(ImpastoError):

@@ -1,7 +1,8 @@
 """A method's fields as options: built from loose words, refused with one sentence."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_args
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
@@ -10,11 +11,16 @@ from impasto.core.errors import OptionError
 
 M = TypeVar("M", bound=BaseModel)
 
+_KINDS = {bool: "yes or no", int: "a whole number", float: "a number"}
+_PLURALS = {int: "whole numbers", float: "numbers"}
+
 
 class Options(BaseModel):
-    """Base of everything that declares options: frozen, and no unknown names."""
+    """Base of everything that declares options: frozen, no unknown names, only finite numbers."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False
+    )
 
 
 def build(model: type[M], values: Mapping[str, Any]) -> M:
@@ -45,7 +51,8 @@ def accepts(field: FieldInfo) -> str:
     if low is not None and high is not None:
         return f"{kind} from {low:g} to {high:g}"
     words = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
-    return " ".join([kind, *(f"{words[name]} {value:g}" for name, value in bounds.items())])
+    limits = " and ".join(f"{words[name]} {value:g}" for name, value in bounds.items())
+    return f"{kind} {limits}".rstrip()
 
 
 def _choices(annotation: Any) -> tuple[Any, ...]:
@@ -57,13 +64,11 @@ def _choices(annotation: Any) -> tuple[Any, ...]:
 
 
 def _kind(annotation: Any) -> str:
-    text = str(annotation)
-    if "tuple" in text:
-        return "a list"
-    for name, word in (("float", "a number"), ("int", "a whole number"), ("bool", "yes or no")):
-        if name in text:
-            return word
-    return "a word"
+    parts = get_args(annotation)
+    if get_origin(annotation) is tuple:
+        return f"a list of {_PLURALS.get(parts[0], 'words')}"
+    kinds = [_kind(part) for part in parts if part is not NoneType] or [_KINDS.get(annotation)]
+    return kinds[0] or "a word"
 
 
 def _sentence(model: type[BaseModel], error: ValidationError) -> str:

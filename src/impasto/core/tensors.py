@@ -9,5 +9,5 @@ Image = Float[Tensor, "1 3 _ _"]
 Mask = Float[Tensor, "1 1 _ _"]
 """Where something applies: float32, 0 (nowhere) to 1 (fully)."""
 
-Features = dict[str, Float[Tensor, "N C h w"]]
-"""Layer name to activations."""
+Features = dict[str, Float[Tensor, "_ _ _ _"]]
+"""Layer name to activations (N, C, h, w), of any floating type; every layer has its own C, h, w."""

@@ -9,7 +9,9 @@ Transfer Using Convolutional Neural Networks", CVPR 2016. Departures:
 3. The network is our small `petit`; VGG-19 is an option. Where a network carries a metric,
    distances are measured in it.
 4. Every term is relative to its target, so one `strength` means the same for every picture.
-5. Values outside [0, 1] are pulled back by a soft wall instead of being clipped.
+5. Below the first layer, the steps from pixel to pixel are matched too (`losses.Grain`): networks
+   hardly see the colour noise that a descent leaves behind.
+6. Values outside [0, 1] are pulled back by a soft wall instead of being clipped.
 """
 
 from collections.abc import Sequence
@@ -24,9 +26,9 @@ from impasto.core.contract import Frame, Style, Stylizer
 from impasto.core.errors import OptionError
 from impasto.core.options import Options
 from impasto.core.progress import Report, silent
-from impasto.core.tensors import Image
+from impasto.core.tensors import Features, Image
 from impasto.features import Network, choose
-from impasto.losses import Content, Gram, outside, total_variation, unit_gradient
+from impasto.losses import PIXELS, Content, Grain, Gram, outside, total_variation, unit_gradient
 from impasto.nets import zoo
 from impasto.nets.vgg import Pooling
 from impasto.ops.resample import fit, pyramid, resize
@@ -67,6 +69,9 @@ class Gatys(Options):
     content_weights: tuple[float, ...] | None = Field(
         None, description="their weights, one each; all equal by default", **ADVANCED
     )
+    grain_weight: float = Field(
+        0.1, ge=0, description="weight of the style's grain, pixel by pixel", **ADVANCED
+    )
     tv_weight: float = Field(0.0, ge=0, description="weight of total variation: smooths", **ADVANCED)
     pooling: Pooling | None = Field(
         None, description="pooling of the network; its own by default", **ADVANCED
@@ -87,7 +92,7 @@ class Gatys(Options):
         """
         if not styles:
             raise OptionError("at least one style is needed")
-        network = self._network()
+        network = self._network(styles[0].image.device)
         style_layers = choose(network, self.style_layers, option="style_layers")
         content_layers = choose(network, self.content_layers, option="content_layers")
         return _Stylizer(
@@ -95,14 +100,19 @@ class Gatys(Options):
             network,
             tuple(styles),
             int(torch.randint(2**31, (), generator=generator)),
-            _weighted(Gram, network, style_layers, self.style_weights),
+            [
+                *_weighted(Gram, network, style_layers, self.style_weights),
+                *([_Term(self.grain_weight, Grain())] if self.grain_weight else []),
+            ],
             _weighted(Content, network, content_layers, self.content_weights),
         )
 
-    def _network(self) -> Network:
+    def _network(self, device: torch.device) -> Network:
         if not isinstance(self.network, str):
+            if self.pooling:
+                raise OptionError("pooling can be chosen for a network by name or file only")
             return self.network
-        network = zoo.load(self.network, pooling=self.pooling).requires_grad_(requires_grad=False)
+        network = zoo.load(self.network, pooling=self.pooling).to(device)
         auto = bool(network.metrics) and _bfloat16_is_fast()
         if self.precision == "bfloat16" or (self.precision == "auto" and auto):
             network.half()
@@ -112,7 +122,7 @@ class Gatys(Options):
 @dataclass(frozen=True)
 class _Term:
     weight: float
-    loss: Gram | Content
+    loss: Gram | Grain | Content
 
 
 @dataclass(frozen=True)
@@ -165,10 +175,12 @@ class _Stylizer:
         taps = list(dict.fromkeys(loss.layer for _, _, loss, _ in terms))
 
         def objective(image: Image) -> dict[str, Tensor]:
-            features = self.network(image, taps)
+            features = _look(self.network, image, taps)
             losses = {}
             for name, weight, loss, target in terms:
-                seen = unit_gradient(features, loss.layer) if self.options.normalize_gradients else features
+                seen = features
+                if self.options.normalize_gradients:
+                    seen = unit_gradient(features, loss.layer, length=weight)
                 losses[name] = weight * loss(seen, target)
             if self.options.tv_weight:
                 losses["total variation"] = self.options.tv_weight * total_variation(image)
@@ -199,9 +211,13 @@ def balance(strength: float) -> tuple[float, float]:
     return 1.0, CONTENT_WEIGHT * ((1 - strength) / strength) ** CONTENT_POWER + CONTENT_TRACE
 
 
+def _look(network: Network, image: Image, layers: Sequence[str]) -> Features:
+    return network(image, [layer for layer in layers if layer != PIXELS]) | {PIXELS: image}
+
+
 @torch.no_grad()
 def _measure(network: Network, image: Image, terms: Sequence[_Term]) -> list[Tensor]:
-    features = network(image, [term.loss.layer for term in terms])
+    features = _look(network, image, [term.loss.layer for term in terms])
     return [term.loss.measure(features) for term in terms]
 
 
@@ -214,8 +230,9 @@ def _weighted(
     """One loss a layer, their weights brought to a sum of one."""
     weights = weights or (1.0,) * len(layers)
     if len(weights) != len(layers) or min(weights) < 0 or sum(weights) <= 0:
+        option = "style_weights" if kind is Gram else "content_weights"
         raise OptionError(
-            f"weights must be one for each of the layers {', '.join(layers)}, none below 0, "
+            f"{option} must be one for each of the layers {', '.join(layers)}, none below 0, "
             f"not all 0; got {', '.join(f'{w:g}' for w in weights)}"
         )
     return [

@@ -2,7 +2,7 @@
 
 Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition",
 arXiv 1409.1556. VGG-16, VGG-19, their small distilled relatives and our own `petit` are one class
-here; they differ in their widths, their input map and their pooling, and the weights tell all three.
+here; they differ in their widths and their input map, which the weights tell, and their pooling.
 
 Departures: padding reflects by default, because zeros draw a frame around the picture that is
 optimised; the classifier behind the last convolution is left out.
@@ -10,7 +10,7 @@ optimised; the classifier behind the last convolution is left out.
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 import torch
 from torch import Tensor, nn
@@ -56,25 +56,13 @@ class VGG(nn.Module):
         if not names:
             raise WeightsError("no convolution named convX_Y in the weights")
         self.layers = tuple(name.replace("conv", "relu") for name in names)
-        self.input = nn.Conv2d(3, 3, 1)
-        eye = torch.eye(3).view(3, 3, 1, 1)
-        self.input.load_state_dict(
-            {
-                "weight": state.get("input.weight", eye),
-                "bias": state.get("input.bias", torch.zeros(3)),
-            }
-        )
+        identity = {"input.weight": torch.eye(3).view(3, 3, 1, 1), "input.bias": torch.zeros(3)}
+        self.input = _conv(identity | dict(state), "input", kernel=(3, 1, 1))
         channels = 3
         for name in names:
-            weight = state[f"{name}.weight"]
-            if weight.ndim != 4 or weight.shape[1:] != (channels, 3, 3):
-                raise WeightsError(
-                    f"{name}.weight must be (O, {channels}, 3, 3); got {tuple(weight.shape)}"
-                )
-            conv = nn.Conv2d(channels, weight.shape[0], 3)
-            conv.load_state_dict({"weight": weight.float(), "bias": state[f"{name}.bias"].float()})
+            conv = _conv(state, name, kernel=(channels, 3, 3))
             self.add_module(name, conv)
-            channels = weight.shape[0]
+            channels = conv.out_channels
         self.metrics = {
             key.removeprefix("metric."): value.float()
             for key, value in state.items()
@@ -86,22 +74,23 @@ class VGG(nn.Module):
         """The activations at the named layers, no deeper than needed.
 
         Args:
-            image: (N, 3, H, W), sRGB in [0, 1], each side at least 16.
+            image: (N, 3, H, W), sRGB in [0, 1].
             taps: layer names from `layers`.
 
         Returns:
-            Layer name to activations (N, C, H / 2^k, W / 2^k), k the number of poolings before it.
+            Layer name to activations (N, C, H / 2^k, W / 2^k), k the number of poolings before it;
+            a side is rounded down, but to no less than 1.
         """
         wanted = set(taps)
         found: dict[str, Tensor] = {}
-        # The input map stays in float32: half of the eight bits of bfloat16 would go into the offset.
+        # The input map stays in float32: the offset would take half of the bits of bfloat16.
         h: Tensor = self.input(image).to(self.conv1_1.weight.dtype)
         for layer in self.layers:
             if len(found) == len(wanted):
                 break
             if layer.endswith("_1") and layer != "relu1_1":
-                h = F.max_pool2d(h, 2) if self.pooling == "max" else F.avg_pool2d(h, 2)
-            # Reflection needs two pixels along a side; a side of one (a tiny picture, deep down) repeats.
+                h = self._halved(h)
+            # Reflection needs two pixels along a side; where there is only one, it repeats.
             mirror = "reflect" if min(h.shape[2:]) > 1 else "replicate"
             mode = "constant" if self.padding == "zeros" else mirror
             conv = self.get_submodule(layer.replace("relu", "conv"))
@@ -110,16 +99,38 @@ class VGG(nn.Module):
                 found[layer] = h
         return found
 
-    def half(self) -> "VGG":
+    def _halved(self, h: Tensor) -> Tensor:
+        # A side of one (a thin picture, deep down) cannot be halved and stays.
+        window = [min(2, side) for side in h.shape[2:]]
+        return F.max_pool2d(h, window) if self.pooling == "max" else F.avg_pool2d(h, window)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        self.metrics = {tap: fn(metric) for tap, metric in self.metrics.items()}
+        return super()._apply(fn, recurse)
+
+    def half(self) -> Self:
         """This network with its convolutions in bfloat16, in place; the input map stays exact."""
         for layer in self.layers:
             self.get_submodule(layer.replace("relu", "conv")).bfloat16()
         return self
 
     def metric(self, tap: str) -> Tensor | None:
-        """The matrix (C, C) in which distances at this tap are to be measured; None is the identity.
+        """The matrix (C, C) in which to measure distances at this tap; None is the identity.
 
         A distilled network carries one per tap: it maps its channels to the leading principal
         components of its teacher's, so that ‖M f − M g‖ is the teacher's distance.
         """
-        return self.metrics.get(tap)
+        found = self.metrics.get(tap)
+        return None if found is None else found.to(self.input.weight.device)
+
+
+def _conv(state: Mapping[str, Tensor], name: str, *, kernel: tuple[int, int, int]) -> nn.Conv2d:
+    weight, bias = state[f"{name}.weight"], state.get(f"{name}.bias", torch.zeros(()))
+    shape = tuple(weight.shape)
+    if shape[1:] != kernel or (name == "input" and shape[0] != 3):
+        raise WeightsError(f"{name}.weight must be (O, {', '.join(map(str, kernel))}); got {shape}")
+    if tuple(bias.shape) != shape[:1]:
+        raise WeightsError(f"{name}.bias must be ({shape[0]},); got {tuple(bias.shape) or 'none'}")
+    conv = nn.Conv2d(kernel[0], shape[0], kernel[1:])
+    conv.load_state_dict({"weight": weight.float(), "bias": bias.float()})
+    return conv

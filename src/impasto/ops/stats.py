@@ -1,5 +1,6 @@
 """Statistics of feature maps."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -10,10 +11,11 @@ def gram(features: Float[Tensor, "N C h w"]) -> Float[Tensor, "N C C"]:
     Gatys, Ecker and Bethge, CVPR 2016, equation 3, divided by the number of positions.
 
     Args:
-        features: activations; in half precision each channel is scaled by its own size, so that
-            nothing overflows, and the result is still float32.
+        features: activations of any floating type; the result is float32.
     """
     flat = features.flatten(2)
+    if flat.dtype == torch.float16:  # Its squares overflow; bfloat16 reaches as far as float32.
+        flat = flat.float()
     return (flat @ flat.mT).float() / flat.shape[2]
 
 

@@ -1,0 +1,63 @@
+"""Run the benchmarks and keep what they find: `python -m benchmarks [speed] [quality] [strength] …`.
+
+Each part writes `benchmarks/results/<part>.json`, with the machine it ran on. Times are medians of
+whole processes; machines differ and are shared, so what counts are the ratios within one run.
+"""
+
+import json
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from benchmarks import quality, speed
+
+RESULTS = Path(__file__).parent / "results"
+PARTS = {
+    "speed": speed.speed,
+    "memory": speed.memory,
+    "quality": quality.quality,
+    "strength": quality.strength,
+    "teachers": quality.teachers,
+}
+
+
+def machine() -> dict[str, object]:
+    """What the figures were measured on."""
+    processor = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.processor(),
+    )
+    return {
+        "processor": processor,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "system": platform.platform(terse=True),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "impasto": version("impasto"),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def main() -> None:
+    """Run the parts named on the command line, or all."""
+    RESULTS.mkdir(exist_ok=True)
+    for part in sys.argv[1:] or PARTS:
+        found = PARTS[part]()
+        kept = {"machine": machine(), **found}
+        (RESULTS / f"{part}.json").write_text(json.dumps(kept, indent=1) + "\n")
+        print(part, json.dumps(found.get("summary", found), indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""How good the pictures are, judged by the exact layers of VGG-19, which nothing here optimised."""
+
+import time
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from benchmarks.pairs import JUDGE, SHARED, judging_network, pairs
+from impasto.core.contract import Frame, Style
+from impasto.core.errors import WeightsError
+from impasto.evaluate.compare import Verdict, judge, summarise
+from impasto.media.image import write
+from impasto.methods.gatys import Gatys
+from impasto.nets import zoo
+
+PICTURES = Path(__file__).parents[1] / "build" / "benchmarks"
+STRENGTHS = (0.25, 0.5, 0.75, 1.0)
+
+
+def stylized(method: Gatys, content: Tensor, style: Tensor) -> Tensor:
+    """One picture, always from the same seed."""
+    torch.set_flush_denormal(True)
+    stylizer = method.prepare([Style(style)], generator=torch.Generator().manual_seed(0))
+    return stylizer(Frame(content))
+
+
+def verdict(out: Tensor, content: Tensor, style: Tensor, network) -> Verdict:
+    """The judge's rows, always from the same draws."""
+    generator = torch.Generator().manual_seed(0)
+    return judge(out, content, style=style, network=network, generator=generator)
+
+
+def _need_shared() -> None:
+    if not JUDGE.exists():
+        raise WeightsError(f"the judge is missing: put the project's shared folder at {SHARED}")
+
+
+def quality() -> dict[str, object]:
+    """All 25 pairs at 512 px and default strength."""
+    _need_shared()
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    network, verdicts, seconds = judging_network(), {}, []
+    for name, content, style in pairs(long_side=512):
+        begin = time.perf_counter()
+        out = stylized(Gatys(), content, style)
+        seconds.append(time.perf_counter() - begin)
+        write(out, PICTURES / f"{name}.png")
+        verdicts[name] = verdict(out, content, style, network)
+    summary = summarise(list(verdicts.values())).as_dict()
+    names = list(verdicts)
+    summary["worst_pair"] = names[summary["worst_pair"]]
+    return {
+        "summary": summary | {"seconds_each": median(seconds)},
+        "pairs": {name: v.as_dict() for name, v in verdicts.items()},
+    }
+
+
+def strength() -> dict[str, object]:
+    """Whether the style distance falls and the content distance rises with strength."""
+    _need_shared()
+    network, curves = judging_network(), {}
+    for name, content, style in pairs(long_side=320):
+        points = [
+            verdict(stylized(Gatys(strength=s), content, style), content, style, network).result
+            for s in STRENGTHS
+        ]
+        first = verdict(content, content, style, network).result
+        curves[name] = [(p.style, p.content) for p in (first, *points)]
+    monotonic = [
+        all(a[0] > b[0] and a[1] < b[1] for a, b in zip(curve, curve[1:], strict=False))
+        for curve in curves.values()
+    ]
+    medians = {
+        f"{s:g}": [median(curve[i][axis] for curve in curves.values()) for axis in (0, 1)]
+        for i, s in enumerate((0.0, *STRENGTHS))
+    }
+    return {
+        "summary": {"monotonic_pairs": sum(monotonic), "pairs": len(monotonic), "medians": medians},
+        "curves": curves,
+    }
+
+
+def teachers(long_side: int = 256) -> dict[str, object]:
+    """petit against its teacher, the exact VGG-19, as eyes of the same method.
+
+    Both with the same number of evaluations, on the layers that the teacher has, in float32.
+    """
+    _need_shared()
+    network, rows = judging_network(), {}
+    layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+    for name, content, style in list(pairs(long_side=long_side))[::6]:
+        for eyes in ("petit", zoo.load(JUDGE)):
+            method = Gatys(network=eyes, style_layers=layers, content_layers=("relu4_1",))
+            out = stylized(method, content, style)
+            row = verdict(out, content, style, network).result
+            rows.setdefault(name, {})["petit" if eyes == "petit" else "teacher"] = row
+    ratio = median(r["petit"].style / r["teacher"].style for r in rows.values())
+    content = median(r["petit"].content / r["teacher"].content for r in rows.values())
+    return {
+        "summary": {"style_petit_over_teacher": ratio, "content_petit_over_teacher": content},
+        "pairs": {
+            name: {eyes: (row.style, row.content) for eyes, row in both.items()}
+            for name, both in rows.items()
+        },
+    }

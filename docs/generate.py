@@ -1,0 +1,250 @@
+"""Write into the docs what the program itself knows; with `--check`, only say what is stale.
+
+`reference.md` is written as a whole. Elsewhere it is what stands between `<!-- name -->` and
+`<!-- /name -->`: the measured figures, the painted styles, the order of the rooms.
+"""
+
+import json
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any, cast
+from unittest.mock import patch
+
+from cyclopts import App
+from pydantic import BaseModel
+
+from impasto import methods, painted
+from impasto.cli.main import COMMANDS, main
+from impasto.core.options import accepts
+from impasto.nets import zoo
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+# Whatever terminal this runs in, the help looks the same.
+TERMINAL = {"COLUMNS": "100", "NO_COLOR": "1", "FORCE_COLOR": ""}
+
+FIGURES = (
+    ("speed", "A picture of 512 px: whole process, two CPU threads", "{stylize_512_s:.1f} s"),
+    ("speed", "The same at 1024 px", "{stylize_1024_s:.1f} s"),
+    ("speed", "The same at 2048 px", "{stylize_2048_s:.1f} s"),
+    (
+        "speed",
+        "Cost of a pixel at 2048 px over one at 512 px",
+        "{cost_2048_over_512_per_pixel:.2f}",
+    ),
+    ("speed", "First preview at 512 px, from the start of the process", "{first_preview_s:.1f} s"),
+    (
+        "speed",
+        "1,000 iterations on VGG-19 at 512 px by the same code (extrapolated)",
+        "{vgg19_1000_iterations_s:,.0f} s",
+    ),
+    ("speed", "That over the first row", "{times_faster_than_vgg19:,.0f} ×"),
+    ("speed", "`impasto --help`", "{help_s:.2f} s"),
+    ("speed", "`import impasto`", "{import_s:.3f} s"),
+    ("memory", "Peak memory at 512 px", "{peak_512_gb:.2f} GB"),
+    ("memory", "Peak memory at 1024 px", "{peak_1024_gb:.2f} GB"),
+    ("memory", "Peak memory at 2048 px", "{peak_2048_gb:.2f} GB"),
+    ("quality", "Style distance over that of the untouched photograph, median", "{ratio:.3f}"),
+    ("quality", "Content distance, median", "{content:.2f}"),
+    ("quality", "Roughness, median (1 is as rough as the style)", "{roughness:.2f}"),
+    (
+        "quality",
+        "Pyramid distance over that of the untouched photograph, median",
+        "{pyramid:.2f}",
+    ),
+    (
+        "quality",
+        "Style distance over the better of photograph and colour transfer, worst pair",
+        "{worst:.2f}",
+    ),
+    (
+        "strength",
+        "Pairs on which more strength is always more style and less content",
+        "{monotonic_pairs} of {pairs}",
+    ),
+    (
+        "teachers",
+        "Style distance with `petit` over that with VGG-19, as many steps",
+        "{style_petit_over_teacher:.2f}",
+    ),
+    ("teachers", "Content distance, likewise", "{content_petit_over_teacher:.2f}"),
+)
+"""The part of the benchmarks, what was measured, and how to write it."""
+
+
+def pages() -> dict[str, str]:
+    """Every page that is written here, as it should be."""
+    return {
+        "docs/reference.md": reference(),
+        "docs/styles.md": _filled("docs/styles.md", "styles", painted_styles()),
+        "docs/architecture.md": _filled("docs/architecture.md", "rooms", rooms()),
+        "README.md": _filled("README.md", "figures", figures(RESULTS)),
+    }
+
+
+def reference() -> str:
+    """All commands, methods, networks and painted styles."""
+    return (
+        "\n\n".join(
+            [
+                "# Reference",
+                "Written by `docs/generate.py` from the program itself.",
+                "## Commands",
+                *_commands(),
+                "## Methods",
+                "Each option of a method is a flag of `impasto stylize` and a keyword of "
+                "`impasto.stylize`. On the command line, the words of a list are parted by commas.",
+                *_methods(),
+                "## Networks",
+                _networks(),
+                "## Painted styles",
+                painted_styles(),
+            ]
+        ).rstrip()
+        + "\n"
+    )
+
+
+def command_names() -> Iterator[tuple[str, ...]]:
+    """Every command, and those of groups behind their group; the bare `impasto` first."""
+    yield ()
+    for name, (path, _) in COMMANDS.items():
+        yield (name,)
+        found = resolve_name(path)
+        if isinstance(found, App):
+            yield from ((name, word) for word in found if not word.startswith("-"))
+
+
+def helped(words: Iterable[str]) -> str:
+    """The help of a command as it is printed, without colours, 100 characters wide."""
+    printed = StringIO()
+    with patch.dict(os.environ, TERMINAL), redirect_stdout(printed):
+        main([*words, "--help"])
+    return "\n".join(line.rstrip() for line in printed.getvalue().strip().splitlines())
+
+
+def painted_styles() -> str:
+    """The names and descriptions of all painted styles."""
+    rows = [(f"`:{name}`", painted.describe(name)) for name in painted.names()]
+    return _table(("Style", "What it shows"), rows)
+
+
+def rooms() -> str:
+    """The layers that import-linter holds, the top one first."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    return "\n".join(["```text", *layers, "```"])
+
+
+def figures(results: Path) -> str:
+    """A table of what was measured; a part that has no file is left out."""
+    rows, machines = [], dict[str, None]()
+    for part, what, template in FIGURES:
+        path = results / f"{part}.json"
+        if path.exists():
+            found = json.loads(path.read_text(encoding="utf-8"))
+            rows.append((what, template.format_map(found.get("summary", found))))
+            machines[_machine(found["machine"])] = None
+    if not rows:
+        return "Nothing is measured yet; `make bench` does it."
+    return f"{_table(('What', 'Measured'), rows)}\n\nMeasured on {'; and on '.join(machines)}."
+
+
+def _machine(machine: dict[str, Any]) -> str:
+    return (
+        f"{machine['processor'].strip()}, {machine['cores']} cores, torch {machine['torch']}, "
+        f"{machine['date']}"
+    )
+
+
+def _commands() -> Iterator[str]:
+    for words in command_names():
+        yield f"### `{' '.join(['impasto', *words])}`"
+        yield f"```text\n{helped(words)}\n```"
+
+
+def _methods() -> Iterator[str]:
+    for name in methods.names():
+        method = cast("type[BaseModel]", methods.load(name))
+        yield f"### `{name}`"
+        yield (method.__doc__ or "").partition("\n")[0]
+        yield _table(
+            ("Python", "Command line", "Takes", "Default", "What it is"),
+            [
+                (
+                    f"`{option}`",
+                    f"`--{option.replace('_', '-')}`",
+                    accepts(field),
+                    _default(field.get_default()),
+                    field.description or "",
+                )
+                for option, field in method.model_fields.items()
+            ],
+        )
+
+
+def _default(value: object) -> str:
+    shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+    return "" if shown is None else f"`{shown}`"
+
+
+def _networks() -> str:
+    rows = [
+        (
+            f"`{model.name}`",
+            model.about,
+            model.origin,
+            model.licence,
+            f"{model.size / 1e6:.0f} MB, once" if model.size else "none",
+        )
+        for model in zoo.models().values()
+    ]
+    return _table(("Name", "What it is", "Origin", "Licence", "Download"), rows)
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = list(head)
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _filled(name: str, marker: str, body: str) -> str:
+    """The page with what stands between its markers replaced."""
+    text, count = re.subn(
+        rf"(<!-- {marker} -->).*?(<!-- /{marker} -->)",
+        lambda match: f"{match[1]}\n\n{body}\n\n{match[2]}",
+        (ROOT / name).read_text(encoding="utf-8"),
+        flags=re.DOTALL,
+    )
+    if count != 1:
+        raise SystemExit(f"{name} must hold <!-- {marker} --> … <!-- /{marker} --> once")
+    return text
+
+
+def generate(*, check: bool) -> int:
+    """Write every page that is stale, or name the first and return 1."""
+    for name, text in pages().items():
+        path = ROOT / name
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        if check:
+            sys.stderr.write(f"{name} is stale; run make fix\n")
+            return 1
+        path.write_text(text, encoding="utf-8", newline="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(generate(check="--check" in sys.argv[1:]))

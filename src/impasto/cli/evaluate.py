@@ -1,0 +1,55 @@
+"""`impasto evaluate`: a result beside the trivial answers, as a table or as JSON."""
+
+import json
+import sys
+from typing import Annotated
+
+import torch
+from cyclopts import Parameter
+
+from impasto.cli.look import table
+from impasto.evaluate.compare import judge
+from impasto.jobs.perform import opened
+from impasto.media.image import read
+from impasto.nets import zoo
+
+
+def evaluate(
+    out: Annotated[str, Parameter(help="The stylized picture.")],
+    /,
+    *,
+    content: Annotated[str, Parameter(help="The photograph it was made from.")],
+    style: Annotated[str, Parameter(help="The picture it imitates: a file, or :NAME.")],
+    network: Annotated[
+        str, Parameter(help="The judge: vgg19, vgg16 or a weights file; not what was optimised.")
+    ] = "vgg19",
+    style_scale: Annotated[
+        float, Parameter(help="The style scale that the result was asked for.")
+    ] = 1.0,
+    as_json: Annotated[
+        bool, Parameter(name="--json", negative=(), help="Print JSON instead of a table.")
+    ] = False,
+) -> None:
+    """Judge a result beside the content copied, its colours transferred, and the style cropped.
+
+    Lower is better but for roughness, which is best near 1: distance to the style, the same over
+    that of the content copied, distance to the content, roughness, pyramid distance to the style.
+    """
+    result = read(out)
+    side = max(result.shape[2:])
+    pictures = opened(content, long_side=side), opened(style, long_side=round(side * style_scale))
+    judging = zoo.load(network)
+    # As VGG was trained; reflection is for pictures that are optimised.
+    judging.padding = "zeros"
+    verdict = judge(
+        result,
+        pictures[0],
+        style=pictures[1],
+        network=judging,
+        style_scale=style_scale,
+        generator=torch.Generator().manual_seed(0),
+    )
+    if as_json:
+        sys.stdout.write(f"{json.dumps(verdict.as_dict(), indent=2)}\n")
+    else:
+        table(verdict.table())

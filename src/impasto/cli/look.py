@@ -1,0 +1,58 @@
+"""`impasto methods`, `models` and `styles`: what there is to choose from."""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+def methods() -> None:
+    """List the methods of style transfer."""
+    from impasto.methods import load, names
+
+    table((name, (load(name).__doc__ or "").partition("\n")[0]) for name in names())
+
+
+def models() -> None:
+    """List the feature networks."""
+    from impasto.nets import zoo
+
+    known = zoo.models().values()
+    table((model.name, model.status, model.licence, model.about) for model in known)
+
+
+def styles(
+    name: Annotated[str | None, Parameter(help="The one to paint.")] = None,
+    /,
+    *,
+    output: Annotated[
+        Path | None, Parameter(alias="-o", help="Where to paint it; NAME.png by default.")
+    ] = None,
+    size: Annotated[int, Parameter(help="Long side in pixels.")] = 1024,
+    seed: Annotated[int, Parameter(help="Another seed, another picture.")] = 0,
+) -> None:
+    """List the styles that are painted by code, or paint one to a file."""
+    if name is None:
+        from impasto.painted import describe, names
+
+        table((f":{known}", describe(known)) for known in names())
+        return
+    from impasto.jobs.perform import opened
+    from impasto.media.image import check_writable, write
+
+    name = name.removeprefix(":")
+    output = output or Path(f"{name}.png")
+    check_writable(output, long_side=size)
+    write(opened(f":{name}@{seed}", long_side=size), output)
+    sys.stdout.write(f"{output}\n")
+
+
+def table(rows: Iterable[Iterable[str]]) -> None:
+    """Rows on stdout, their columns aligned."""
+    cells = [list(row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        sys.stdout.write(f"{line.rstrip()}\n")

@@ -1,0 +1,94 @@
+"""The command `impasto`: finds the command that is meant, and turns errors into exit codes."""
+
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from cyclopts import App, CycloptsError
+
+from impasto.core.errors import ImpastoError, Interrupted
+
+# A file is imported when its command runs, so that `impasto --help` needs neither torch nor
+# pydantic. A command is a function or a cyclopts App.
+COMMANDS = {
+    "stylize": ("impasto.cli.stylize:app", "Paint a picture in the style of others."),
+    "methods": ("impasto.cli.look:methods", "List the methods of style transfer."),
+    "models": ("impasto.cli.look:models", "List the feature networks."),
+    "styles": (
+        "impasto.cli.look:styles",
+        "List the styles that are painted by code, or paint one.",
+    ),
+    "evaluate": ("impasto.cli.evaluate:evaluate", "Judge a result beside the trivial answers."),
+    "train": ("impasto.cli.train:app", "Train the weights that methods use."),
+}
+
+REFUSED, STOPPED = 2, 130
+
+_FORMS = (
+    (r"\. Did you mean (.*?)\?.*", r"; did you mean \1?"),
+    (r"\. Available commands: ", "; the commands are "),
+    (r"Unused Tokens: \['?(.*?)'?\]", r"there is no place for \1"),
+    (r".*\bparameter (.*?) requires an argument", r"\1 is missing"),
+    (r'Invalid value for (.*?): .*?"(.*)" into int', r"\1 must be a whole number; got '\2'"),
+    (r'Invalid value for (.*?): .*?"(.*)" into float', r"\1 must be a number; got '\2'"),
+    (r"Unknown option: ", "there is no option "),
+)
+
+
+def main(tokens: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code; no `ImpastoError` leaves as a traceback.
+
+    Args:
+        tokens: the words after `impasto`; those of this process by default.
+    """
+    if tokens is None:
+        tokens = sys.argv[1:]
+        # A shell starts what runs in its background with this signal ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return run(_app(), tokens) or 0
+    except Interrupted:
+        say("stopped; nothing was written")
+        return STOPPED
+    except KeyboardInterrupt:
+        say("stopped")
+        return STOPPED
+    except ImpastoError as error:
+        say(str(error))
+    except CycloptsError as error:
+        say(_sentence(str(error)))
+    return REFUSED
+
+
+def run(app: App, tokens: Sequence[str]) -> Any:
+    """Run an app so that its refusals arrive here as exceptions."""
+    return app(
+        list(tokens),
+        exit_on_error=False,
+        print_error=False,
+        verbose=False,
+        result_action="return_value",
+    )
+
+
+def say(sentence: str) -> None:
+    """One line on stderr."""
+    sys.stderr.write(f"impasto: {' '.join(sentence.split())}\n")
+
+
+def _app() -> App:
+    app = App(name="impasto", help="Neural style transfer.", suppress_keyboard_interrupt=False)
+    for name, (path, about) in COMMANDS.items():
+        app.command(path, name=name, help=about)
+    return app
+
+
+def _sentence(text: str) -> str:
+    """What cyclopts says, in the form of our own sentences."""
+    for pattern, ours in _FORMS:
+        text = re.sub(pattern, ours, text, flags=re.IGNORECASE)
+    # CONTENT stays as it is.
+    first = text[:1] if text[1:2].isupper() else text[:1].lower()
+    return first + text[1:].removesuffix(".")

@@ -1,0 +1,102 @@
+"""`impasto train …`: make the weights that methods use."""
+
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from cyclopts import App, Group, Parameter
+
+from impasto.cli.main import STOPPED, say
+from impasto.cli.terminal import bar
+from impasto.core.options import accepts, build
+from impasto.training.distill import Distill
+from impasto.training.distill import distill as run
+from impasto.training.loop import CHECKPOINT
+
+_RECIPE = Group("The recipe", sort_key=1)
+
+
+def distill(
+    *,
+    teacher: Annotated[
+        list[str],
+        Parameter(
+            negative=(),
+            help="Network to learn from: vgg19, vgg16 or a weights file. "
+            "Repeat: each layer is asked of the first that has it.",
+        ),
+    ],
+    data: Annotated[
+        list[Path],
+        Parameter(negative=(), help="Folder of pictures to learn from. Repeat for more."),
+    ],
+    paintings: Annotated[
+        list[Path] | None,
+        Parameter(
+            negative=(),
+            help="Folder of pictures that serve as styles too; without it those of --data do.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path, Parameter(help="Folder of the run; the same command goes on where it was stopped.")
+    ],
+    quiet: Annotated[
+        bool, Parameter(alias="-q", negative=(), help="Say nothing on the way.")
+    ] = False,
+    options: dict[str, Any],
+) -> int:
+    """Distil the bundled feature network petit from larger ones."""
+    # Threads inherit this from the one that starts them, so it comes before all work.
+    torch.set_flush_denormal(True)
+    try:
+        with bar(quiet=quiet) as report:
+            weights = run(
+                build(Distill, options),
+                teachers=teacher,
+                photos=data,
+                paintings=paintings or (),
+                folder=out,
+                device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+                report=report,
+            )
+    except KeyboardInterrupt:
+        kept = (out / CHECKPOINT).exists()
+        how = "goes on from the last checkpoint" if kept else "begins anew"
+        say(f"stopped; the same command {how}")
+        return STOPPED
+    sys.stdout.write(f"{weights}\n")
+    return 0
+
+
+def _command() -> Callable[..., int]:
+    """`distill` with a flag for every field of the recipe, which alone judges their values."""
+
+    def command(**words: Any) -> int:
+        given = {name: words.pop(name, None) for name in Distill.model_fields}
+        return distill(**words, options={k: v for k, v in given.items() if v is not None})
+
+    shared = list(inspect.signature(distill).parameters.values())[:-1]
+    command.__signature__ = inspect.Signature([*shared, *map(_flag, Distill.model_fields)])  # type: ignore[attr-defined]
+    command.__doc__ = distill.__doc__
+    return command
+
+
+def _flag(name: str) -> inspect.Parameter:
+    field = Distill.model_fields[name]
+    parameter = Parameter(
+        group=_RECIPE,
+        metavar="N",
+        help=f"{field.description} ({accepts(field)})",
+        show_default=str(field.default),
+    )
+    annotation = Annotated[str | None, parameter]
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
+    )
+
+
+app = App(name="train", help="Train the weights that methods use.", version_flags=[])
+app.command(_command(), name="distill")

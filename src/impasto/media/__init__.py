@@ -1,0 +1,1 @@
+"""The gates: the only files that open and write pictures."""

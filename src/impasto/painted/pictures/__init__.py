@@ -1,0 +1,1 @@
+"""One file, one picture: its function `paint`, its palette and its motif."""

@@ -1,0 +1,166 @@
+"""Networks of VGG's shape against a stack of torch's own modules."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from impasto.core.errors import WeightsError
+from impasto.nets import petit
+from impasto.nets.vgg import VGG, Padding, Pooling
+
+WIDTHS = {"conv1_1": 3, "conv1_2": 5, "conv2_1": 4, "conv3_1": 7, "conv3_2": 6}
+IMAGE = torch.rand((2, 3, 21, 18), generator=torch.Generator().manual_seed(2))
+
+
+def weights(*, seed: int = 1) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator) / 3
+
+    state = {"input.weight": draw(3, 3, 1, 1), "input.bias": draw(3)}
+    channels = 3
+    for name, width in WIDTHS.items():
+        state |= {f"{name}.weight": draw(width, channels, 3, 3), f"{name}.bias": draw(width)}
+        channels = width
+    return state
+
+
+def by_hand(
+    state: dict[str, Tensor], image: Tensor, *, pool: nn.Module, padding: str
+) -> dict[str, Tensor]:
+    """The same from `nn.Sequential`, its convolutions padding themselves: each ReLU's output."""
+    h = torch.einsum("oi,nihw->nohw", state["input.weight"][:, :, 0, 0], image)
+    h = h + state["input.bias"].view(3, 1, 1)
+    found = {}
+    for name, width in WIDTHS.items():
+        conv = nn.Conv2d(h.shape[1], width, 3, padding=1, padding_mode=padding)
+        conv.load_state_dict({part: state[f"{name}.{part}"] for part in ("weight", "bias")})
+        before = [pool] if name in ("conv2_1", "conv3_1") else []
+        h = nn.Sequential(*before, conv, nn.ReLU())(h)
+        found[name.replace("conv", "relu")] = h
+    return found
+
+
+@pytest.mark.parametrize(
+    ("pooling", "pool"), [("max", nn.MaxPool2d(2)), ("average", nn.AvgPool2d(2))]
+)
+@pytest.mark.parametrize("padding", ["reflect", "zeros"])
+def test_every_layer_is_that_of_a_stack_of_modules(
+    pooling: Pooling, pool: nn.Module, padding: Padding
+) -> None:
+    expected = by_hand(weights(), IMAGE, pool=pool, padding=padding)
+    network = VGG(weights(), pooling=pooling, padding=padding)
+    assert network.layers == tuple(expected)
+    found = network(IMAGE, network.layers)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, msg=name)
+
+
+def test_without_an_input_map_the_picture_goes_in_as_it_is() -> None:
+    state = weights() | {
+        "input.weight": torch.eye(3).view(3, 3, 1, 1),
+        "input.bias": torch.zeros(3),
+    }
+    bare = {key: value for key, value in state.items() if not key.startswith("input")}
+    found, expected = (VGG(s)(IMAGE, ["relu3_2"])["relu3_2"] for s in (bare, state))
+    assert torch.equal(found, expected)
+
+
+def test_no_layer_runs_that_is_deeper_than_needed() -> None:
+    network = VGG(weights())
+    ran: list[str] = []
+    for name in WIDTHS:
+        network.get_submodule(name).register_forward_hook(lambda *_, name=name: ran.append(name))
+    assert list(network(IMAGE, ["relu2_1", "relu1_1", "relu2_1"])) == ["relu1_1", "relu2_1"]
+    assert ran == ["conv1_1", "conv1_2", "conv2_1"]
+
+
+@pytest.mark.parametrize(
+    "size", [(16, 16), (17, 17), (16, 64), (10, 128), (1, 40), (40, 3), (2, 2), (1, 1)]
+)
+@pytest.mark.parametrize("pooling", ["max", "average"])
+def test_tiny_and_thin_pictures_reach_every_tap(size: tuple[int, int], pooling: Pooling) -> None:
+    network = VGG(petit.initial_state(torch.Generator().manual_seed(1)), pooling=pooling)
+    image = torch.rand((1, 3, *size), generator=torch.Generator().manual_seed(2)).requires_grad_()
+    found = network(image, network.layers)
+    for name, f in found.items():
+        halvings = int(name[4]) - 1
+        assert f.shape[2:] == tuple(max(1, side >> halvings) for side in size)
+        assert f.isfinite().all()
+    (gradient,) = torch.autograd.grad(found["relu5_1"].square().sum(), image)
+    assert gradient.abs().sum() > 0
+
+
+def test_a_flat_picture_is_flat_at_every_layer(eyes: VGG) -> None:
+    flat = torch.tensor([0.2, 0.7, 0.4]).view(1, 3, 1, 1).expand(1, 3, 48, 40)
+    for name, f in eyes(flat, eyes.layers).items():
+        # Reflection draws no frame; zeros would.
+        torch.testing.assert_close(f, f[..., :1, :1].expand_as(f), msg=name)
+
+
+@torch.no_grad()
+def test_half_precision_is_close_and_keeps_the_input_map_exact() -> None:
+    state = petit.initial_state(torch.Generator().manual_seed(1))
+    full, half = VGG(state, pooling="average"), VGG(state, pooling="average").half()
+    assert half.input.weight.dtype == torch.float32
+    f, h = full(IMAGE, petit.TAPS), half(IMAGE, petit.TAPS)
+    for tap in petit.TAPS:
+        assert h[tap].dtype == torch.bfloat16
+        far = (h[tap].float() - f[tap]).square().sum() / f[tap].square().sum()
+        assert 0 < float(far) < 1e-3
+
+
+def test_a_metric_is_on_the_device_of_the_weights() -> None:
+    network = VGG(weights() | {"metric.relu1_1": torch.eye(3).half()})
+    metric = network.metric("relu1_1")
+    assert metric is not None
+    assert metric.dtype == torch.float32
+    assert torch.equal(metric, torch.eye(3))
+    assert network.metric("relu1_2") is None
+    there = network.to("meta").metric("relu1_1")
+    assert there is not None
+    assert there.device.type == "meta"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"conv2_1.weight": torch.ones(4, 3, 3, 3)}, r"conv2_1.weight must be \(O, 5, 3, 3\)"),
+        ({"conv2_1.weight": torch.ones(4, 5, 5, 5)}, r"conv2_1.weight must be \(O, 5, 3, 3\)"),
+        ({"conv2_1.weight": torch.tensor(1.0)}, r"conv2_1.weight must be .*; got \(\)"),
+        ({"conv1_1.weight": torch.ones(3, 1, 3, 3)}, r"conv1_1.weight must be \(O, 3, 3, 3\)"),
+        ({"conv2_1.bias": torch.ones(5)}, r"conv2_1.bias must be \(4,\); got \(5,\)"),
+        ({"conv2_1.bias": None}, r"conv2_1.bias must be \(4,\); got none"),
+        ({"input.weight": torch.ones(3, 3, 3, 3)}, r"input.weight must be \(O, 3, 1, 1\)"),
+        ({"input.weight": torch.ones(4, 3, 1, 1)}, "input.weight must be"),
+        ({"input.bias": torch.ones(1)}, r"input.bias must be \(3,\)"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(change: dict[str, Tensor | None], words: str) -> None:
+    changed = weights() | change
+    state = {key: value for key, value in changed.items() if value is not None}
+    with pytest.raises(WeightsError, match=words):
+        VGG(state)
+
+
+def test_weights_without_a_convolution_are_refused() -> None:
+    with pytest.raises(WeightsError, match="no convolution named convX_Y in the weights"):
+        VGG({"features.0.weight": torch.ones(3, 3, 3, 3)})
+
+
+def test_petit_costs_what_it_says() -> None:
+    state = petit.initial_state(torch.Generator().manual_seed(1))
+    network, side, macs = VGG(state), 64, 0
+
+    def count(conv: nn.Module, _: object, output: Tensor) -> None:
+        nonlocal macs
+        assert isinstance(conv, nn.Conv2d)
+        macs += output[0].numel() * conv.weight[0].numel()
+
+    for layer in network.layers:
+        network.get_submodule(layer.replace("relu", "conv")).register_forward_hook(count)
+    network(torch.rand(1, 3, side, side), petit.TAPS)
+    assert macs / side**2 == petit.multiply_adds() <= 16_000
+    assert sum(p.numel() for p in network.parameters()) < 1e6  # 2 MB in fp16

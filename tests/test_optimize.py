@@ -1,0 +1,182 @@
+"""Descents whose end is known."""
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from impasto.core.progress import Progress
+from impasto.optimize import Objective, Optimizer, climb, descend, split
+
+both = pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+
+START = torch.rand((1, 3, 5, 6), generator=torch.Generator().manual_seed(1))
+GOAL = torch.rand((1, 3, 5, 6), generator=torch.Generator().manual_seed(2))
+SCALE = torch.linspace(0.5, 4, 6)
+
+
+def height(image: Tensor) -> float:
+    return float(sum(bowl(image.detach()).values()))
+
+
+def bowl(image: Tensor) -> dict[str, Tensor]:
+    """A quadratic with a different curvature in each column, in two terms."""
+    far = SCALE * (image - GOAL).square()
+    return {"left": far[..., :3].sum(), "right": far[..., 3:].sum()}
+
+
+@both
+def test_a_quadratic_is_descended_to_its_minimum(optimizer: Optimizer) -> None:
+    out = descend(START, bowl, iterations=200, optimizer=optimizer)
+    torch.testing.assert_close(out, GOAL, atol=5e-3, rtol=0)
+
+
+@both
+@pytest.mark.parametrize("iterations", [1, 2, 7])
+def test_every_iteration_is_one_evaluation_and_is_told(
+    optimizer: Optimizer, iterations: int
+) -> None:
+    calls: list[float] = []
+    told: list[tuple[int, float]] = []
+
+    def counted(image: Tensor) -> dict[str, Tensor]:
+        calls.append(height(image))
+        return bowl(image)
+
+    def after(step: int, losses: dict[str, float], best: Tensor) -> None:
+        assert losses.keys() == {"left", "right"}
+        told.append((step, sum(losses.values())))
+        assert height(best) == pytest.approx(min(calls))
+
+    out = descend(START, counted, iterations=iterations, optimizer=optimizer, after=after)
+    assert len(calls) == iterations
+    assert [step for step, _ in told] == list(range(1, iterations + 1))
+    assert [total for _, total in told] == pytest.approx(calls)
+    assert height(out) == pytest.approx(min(calls))
+
+
+def spoilt(after: int, *, by: float) -> tuple[Objective, list[Tensor]]:
+    """The bowl, whose value is wrong after some evaluations; and the pictures that it was shown."""
+    shown: list[Tensor] = []
+
+    def objective(image: Tensor) -> dict[str, Tensor]:
+        shown.append(image.detach().clone())
+        return {"all": sum(bowl(image).values()) * (by if len(shown) > after else 1.0)}
+
+    return objective, shown
+
+
+@both
+@pytest.mark.parametrize("by", [math.nan, math.inf, 1e6])
+def test_the_best_picture_is_kept_when_a_descent_blows_up(optimizer: Optimizer, by: float) -> None:
+    objective, shown = spoilt(4, by=by)
+    out = descend(START, objective, iterations=9, optimizer=optimizer)
+    values = [height(image) for image in shown[:4]]
+    assert torch.equal(out, shown[values.index(min(values))])
+    assert min(values) < values[0]
+
+
+@both
+def test_a_descent_that_is_never_finite_returns_its_start(optimizer: Optimizer) -> None:
+    objective, _ = spoilt(0, by=math.nan)
+    assert torch.equal(descend(START, objective, iterations=4, optimizer=optimizer), START)
+
+
+@both
+def test_the_start_is_not_changed(optimizer: Optimizer) -> None:
+    before = START.clone()
+    out = descend(START, bowl, iterations=5, optimizer=optimizer)
+    assert torch.equal(START, before)
+    assert not torch.equal(out, before)
+    climb(START, lambda _: bowl, sizes=[(5, 6)], iterations=5, optimizer=optimizer)
+    assert torch.equal(START, before)
+
+
+def to_grey(level: float) -> Callable[[tuple[int, int]], Objective]:
+    """Every pixel to this grey, some harder than others; refuses another size than it is for."""
+
+    def objective_at(size: tuple[int, int]) -> Objective:
+        slope = torch.linspace(0.1, 3, size[1])
+
+        def objective(image: Tensor) -> dict[str, Tensor]:
+            assert image.shape[2:] == size
+            far = slope * (image - level).square()
+            return {"light": far[:, 0].mean(), "dark": far[:, 1:].mean()}
+
+        return objective
+
+    return objective_at
+
+
+@both
+def test_a_climb_reports_sizes_steps_and_cost(optimizer: Optimizer) -> None:
+    heard: list[Progress] = []
+    sizes = [(4, 8), (8, 16), (16, 32)]
+    out = climb(
+        START, to_grey(0.25), sizes=sizes, iterations=20, optimizer=optimizer, report=heard.append
+    )
+    assert out.shape == (1, 3, 16, 32)
+    assert [p.step for p in heard] == list(range(1, len(heard) + 1))
+    assert [p.size for p in heard] == [
+        size for size, share in zip(sizes, split(20, 3), strict=True) for _ in range(share)
+    ]
+    done = [p.done for p in heard]
+    assert all(a < b for a, b in pairwise(done))
+    assert done[0] > 0
+    assert done[-1] == pytest.approx(1)
+    # By cost, not by steps: the work at the coarsest size, a sixteenth of the pixels, is little.
+    pixels = [p.size[0] * p.size[1] for p in heard]
+    assert done == pytest.approx([sum(pixels[: i + 1]) / sum(pixels) for i in range(len(pixels))])
+    for p in heard:
+        assert p.losses is not None
+        assert p.image is not None
+        assert p.losses["total"] == pytest.approx(p.losses["light"] + p.losses["dark"])
+        picture = p.image()
+        assert picture.shape == (1, 3, *p.size)
+        assert 0 <= picture.min() <= picture.max() <= 1
+
+
+def test_the_picture_of_a_report_does_not_change_later() -> None:
+    early: list[Tensor] = []
+    copies: list[Tensor] = []
+
+    def keep(progress: Progress) -> None:
+        assert progress.image is not None
+        early.append(progress.image())
+        copies.append(early[-1].clone())
+
+    climb(START, to_grey(0.5), sizes=[(8, 8)], iterations=5, report=keep)
+    assert all(torch.equal(a, b) for a, b in zip(early, copies, strict=True))
+    assert not torch.equal(early[0], early[-1])
+
+
+def test_a_climb_goes_from_size_to_size_and_ends_in_the_box() -> None:
+    out = climb(START, to_grey(1.5), sizes=[(4, 4), (8, 9)], iterations=30)
+    torch.testing.assert_close(out, torch.ones(1, 3, 8, 9))
+    seen: list[Tensor] = []
+
+    def watched(size: tuple[int, int]) -> Objective:
+        def objective(image: Tensor) -> dict[str, Tensor]:
+            seen.append(image.detach().clone())
+            return to_grey(0.2)(size)(image)
+
+        return objective
+
+    climb(torch.full((1, 3, 4, 4), 0.9), watched, sizes=[(4, 4), (8, 8)], iterations=40)
+    first_fine = next(image for image in seen if image.shape[2] == 8)
+    torch.testing.assert_close(first_fine, torch.full_like(first_fine, 0.2), atol=0.01, rtol=0)
+
+
+@given(st.integers(1, 2000), st.integers(1, 8))
+def test_iterations_are_split_without_loss(iterations: int, levels: int) -> None:
+    shares = split(iterations, levels)
+    assert len(shares) == levels
+    assert min(shares) >= 1
+    assert sum(shares) == max(iterations, levels)
+    if iterations >= 50 * levels:
+        assert shares == sorted(shares, reverse=True)

@@ -1,0 +1,91 @@
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from impasto.core.errors import MediaError, OptionError
+from impasto.training.data import HOLD_OUT, Crops, held_out, pictures, split
+
+
+def test_pictures_are_held_out_by_their_name_alone():
+    named = [Path(f"{number}.jpg") for number in range(1000)]
+    digests = [hashlib.sha256(path.name.encode()).hexdigest() for path in named]
+    assert [held_out(path) for path in named] == [digest[1] == "0" for digest in digests]
+    assert [held_out(Path("elsewhere") / path) for path in named] == list(map(held_out, named))
+    assert 0.7 / HOLD_OUT < sum(map(held_out, named)) / 1000 < 1.3 / HOLD_OUT
+
+
+def test_training_and_held_out_pictures_are_apart_and_complete():
+    named = [Path(f"{number}.jpg") for number in range(100)]
+    rest, held = split(named)
+    assert held
+    assert not set(rest) & set(held)
+    assert sorted(rest + held) == sorted(named)
+
+
+def test_a_folder_too_small_to_hold_out_serves_for_both():
+    named = [path for path in map(Path, "abcdefgh") if not held_out(path)]
+    assert split(named) == (named, named)
+
+
+def test_pictures_are_found_below_in_a_fixed_order(photos: Path):
+    (photos / "below").mkdir()
+    (photos / "0.png").rename(photos / "below" / "0.PNG")
+    (photos / "notes.txt").write_text("no picture")
+    assert [path.name for path in pictures([photos])] == [
+        *(f"{n}.png" for n in range(1, 6)),
+        "0.PNG",
+    ]
+
+
+@pytest.mark.parametrize("name", ["missing", "empty"])
+def test_a_folder_without_pictures_is_refused(tmp_path: Path, photos: Path, name: str):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(OptionError, match=f"{name} must be a folder with pictures"):
+        pictures([photos, tmp_path / name])
+
+
+def test_a_damaged_picture_is_named(tmp_path: Path):
+    (tmp_path / "cut.png").write_bytes(b"no picture")
+    crops = Crops([tmp_path / "cut.png"], size=32, generator=torch.Generator())
+    with pytest.raises(MediaError, match=r"cut\.png"):
+        crops.plain(1)
+
+
+def test_crops_follow_from_the_generator(photos: Path):
+    def drawn(seed: int) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        return Crops(pictures([photos]), size=32, generator=generator).varied(32)
+
+    assert torch.equal(drawn(1), drawn(1))
+    assert not torch.equal(drawn(1), drawn(2))
+
+
+def test_crops_are_pictures_and_varied_ones_differ(photos: Path):
+    crops = Crops(pictures([photos]), size=32, generator=torch.Generator().manual_seed(0))
+    for x in (crops.plain(64), crops.varied(64)):
+        assert x.shape == (64, 3, 32, 32)
+        assert x.min() >= 0
+        assert x.max() <= 1
+    # Noise of single pixels is there, and tiles of 8 pixels have none.
+    steps = (x[..., 1:] - x[..., :-1]).abs().flatten(1).median(1).values
+    assert (steps > 0.02).sum() >= 3
+    assert (steps < 0.02).sum() >= 32
+
+
+def test_a_crop_holds_the_pixels_of_its_picture(tmp_path: Path):
+    Image.new("RGB", (40, 50), (255, 51, 0)).save(tmp_path / "flat.png")
+    x = Crops([tmp_path / "flat.png"], size=32, generator=torch.Generator()).plain(3)
+    expected = torch.tensor([1.0, 0.2, 0.0]).view(1, 3, 1, 1).expand_as(x)
+    torch.testing.assert_close(x, expected)
+
+
+def test_a_large_picture_is_reduced_so_that_crops_show_things(tmp_path: Path):
+    noise = np.random.default_rng(0).integers(0, 256, (200, 1600, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "large.png")
+    x = Crops([tmp_path / "large.png"], size=32, generator=torch.Generator()).plain(4)
+    # Each value is the mean of at least 2 × 2.
+    assert x.std() < 0.6 * noise.std() / 255
