@@ -89,7 +89,9 @@ class Content:
     def measure(self, features: Features) -> Float[Tensor, "1 C h w"]:
         """The features of the content, in its own size."""
         f = features[self.layer].float()
-        return f if self.metric is None else F.conv2d(f, self.metric[:, :, None, None])
+        if self.metric is None:
+            return f
+        return F.linear(f.permute(0, 2, 3, 1), self.metric).permute(0, 3, 1, 2)
 
     def __call__(self, features: Features, target: Float[Tensor, "1 C h w"]) -> Scalar:
         """How far the features are from the target, ≥ 0."""

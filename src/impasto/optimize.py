@@ -20,7 +20,7 @@ Objective = Callable[[Image], dict[str, Tensor]]
 HISTORY = 10
 """Steps that L-BFGS remembers, each as two pictures: more help little and cost memory."""
 
-FINER = 0.6
+FINER = 0.75
 """A size gets so many of the steps that the next coarser one gets."""
 
 

@@ -51,6 +51,7 @@ def test_version(capsys):
         ("styles swirl --size x", "--size must be a whole number; got 'x'"),
         ("evaluate a.png --content a.png --style a.png", "a.png does not exist"),
         ("evaluate a.png --content a.png", "--style is missing"),
+        ("evaluate a.png --content a.png --style a.png --style-scale -1", "from 0.1 to 10; got -1"),
     ],
 )
 def test_refusals(capsys, tmp_path, words, sentence):

@@ -36,7 +36,10 @@ def stylize(*words: str) -> int:
     return main(["stylize", *words, "--method", "tint"])
 
 
+LONG = "x" * 300
 REFUSALS = {
+    f"{LONG}.png -s red.png": ".png cannot be read: File name too long",
+    f"photo.jpg -s red.png -o {LONG}.png": ".png cannot be written: File name too long",
     "none.jpg -s red.png": "none.jpg does not exist",
     "photo.jpg -s none.png": "none.png does not exist",
     "folder -s red.png": "folder is a folder, not a picture",
@@ -157,8 +160,10 @@ def test_strength_0_keeps_every_bit(tint, here):
     ],
 )
 def test_without_a_name_it_finds_one_next_to_the_content(
-    tint, here, capsys, content, styles, expected
+    tint, here, capsys, monkeypatch, content, styles, expected
 ):
+    grey = lambda name, *, width, height, seed: np.zeros((height, width, 3), np.uint8)  # noqa: E731
+    monkeypatch.setattr("impasto.jobs.perform.paint", grey)
     Image.new("RGB", (30, 20)).save("folder/p.tiff")
     Image.new("RGB", (30, 20)).save("folder/P.WEBP")
     words = [word for style in styles for word in ("-s", style)]

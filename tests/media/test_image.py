@@ -489,3 +489,11 @@ def test_a_folder_without_permission_is_refused(tmp_path):
 def test_a_folder_that_takes_no_files_is_refused():
     with pytest.raises(MediaError, match="/proc is not writable"):
         media.check_writable("/proc/a.png")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights")
+def test_a_link_that_leads_nowhere_is_no_trap(tmp_path, pixels):
+    (tmp_path / "a.png").symlink_to("a.png")
+    assert "a.png cannot be read: " in refusal(tmp_path / "a.png")
+    media.write(media.from_array(pixels), tmp_path / "a.png")
+    assert np.array_equal(bytes_of(media.read(tmp_path / "a.png")), pixels)

@@ -45,6 +45,16 @@ def test_gram_of_any_memory_layout() -> None:
     torch.testing.assert_close(gram(f.contiguous(memory_format=torch.channels_last)), gram(f))
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_gradient_of_gram_is_that_of_its_formula(layout: torch.memory_format) -> None:
+    f = draw(2, 4, 5, 6).to(memory_format=layout).requires_grad_()
+    weights = draw(2, 4, 4, seed=2)  # Not symmetric, so that both factors are told apart.
+    flat = f.flatten(2)
+    (expected,) = torch.autograd.grad((weights * (flat @ flat.mT / 30)).sum(), f)
+    (found,) = torch.autograd.grad((weights * gram(f)).sum(), f)
+    torch.testing.assert_close(found, expected)
+
+
 def test_relative_is_a_ratio_of_squared_norms() -> None:
     difference, reference = torch.tensor([3.0, 4.0]), torch.tensor([[1.0, 2.0], [2.0, 4.0]])
     assert float(relative(difference, reference)) == 1.0

@@ -122,3 +122,18 @@ def test_a_refusal_is_one_sentence_and_leaves_nothing(
     assert main(command) == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_ctrl_c_says_how_to_go_on(
+    teacher: Path,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(distill, "train", stop)
+    assert main(words(teacher, photos, tmp_path / "out")) == 130
+    assert capsys.readouterr().err == "impasto: stopped; the same command begins anew\n"

@@ -8,6 +8,7 @@ import torch
 from cyclopts import Parameter
 
 from impasto.cli.look import table
+from impasto.core.errors import OptionError
 from impasto.evaluate.compare import judge
 from impasto.jobs.perform import opened
 from impasto.media.image import read
@@ -35,6 +36,8 @@ def evaluate(
     Lower is better but for roughness, which is best near 1: distance to the style, the same over
     that of the content copied, distance to the content, roughness, pyramid distance to the style.
     """
+    if not 0.1 <= style_scale <= 10:
+        raise OptionError(f"style_scale must be a number from 0.1 to 10; got {style_scale:g}")
     result = read(out)
     side = max(result.shape[2:])
     pictures = opened(content, long_side=side), opened(style, long_side=round(side * style_scale))

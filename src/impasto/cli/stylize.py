@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from itertools import count, zip_longest
+from os.path import realpath
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -126,8 +127,9 @@ def paint(
         ImpastoError: as `impasto.jobs.perform.stylize`, or a file cannot be written.
     """
     job = Job(content, weighed(style), method, size, seed, start_picture, options)
+    long_side = max(job.result_size())
     out = output or _free_name(job)
-    check_writable(out, long_side=max(job.result_size()))
+    check_writable(out, long_side=long_side)
     watch = Watch(out, preview=preview, every=every, trace=trace, quiet=quiet)
     _check_apart(job, [out, *watch.files])
     code = 0
@@ -166,8 +168,8 @@ def _stem(source: str) -> str:
 
 def _check_apart(job: Job, outputs: Sequence[Path]) -> None:
     """No file that is written may be one that is read, or be written twice."""
-    taken = {Path(source).resolve() for source in [*_words(job), str(job.start_picture)]}
+    taken = {realpath(source) for source in [*_words(job), str(job.start_picture)]}
     for path in outputs:
-        if path.resolve() in taken:
+        if realpath(path) in taken:
             raise OptionError(f"{path} would overwrite another picture of this run; rename it")
-        taken.add(path.resolve())
+        taken.add(realpath(path))

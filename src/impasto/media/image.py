@@ -1,5 +1,6 @@
 """The only file that opens and writes pictures: Pillow outside, tensors inside."""
 
+import os
 import threading
 import uuid
 import warnings
@@ -186,7 +187,7 @@ def write_bytes(path: str | Path, data: bytes) -> None:
         MediaError: the file cannot be written.
     """
     # A link stays a link: what it points at is replaced.
-    target = Path(path).resolve()
+    target = Path(os.path.realpath(path))
     part = target.with_name(f".{uuid.uuid4().hex}.part")
     try:
         with part.open("xb") as file:
@@ -215,10 +216,13 @@ def check_writable(
     path = Path(path)
     if path.suffix.lower() not in endings:
         raise MediaError(_ending(path, endings))
-    if path.is_dir():
-        raise MediaError(f"{path} is a folder; the name of a file is needed")
-    if not path.parent.is_dir():
-        raise MediaError(f"the folder {path.parent} does not exist")
+    try:
+        if path.is_dir():
+            raise MediaError(f"{path} is a folder; the name of a file is needed")
+        if not path.parent.is_dir():
+            raise MediaError(f"the folder {path.parent} does not exist")
+    except OSError as error:
+        raise MediaError(f"{path} cannot be written: {error.strerror}") from None
     try:
         # Asking the system for permission is unreliable; trying is not.
         TemporaryFile(dir=path.parent).close()
@@ -244,12 +248,11 @@ def _ending(path: str | Path, endings: Sequence[str]) -> str:
 @contextmanager
 def _opened(path: str | Path) -> Iterator[Pillow.Image]:
     path = Path(path)
-    if not path.exists():
-        raise MediaError(f"{path} does not exist")
-    if path.is_dir():
-        raise MediaError(f"{path} is a folder, not a picture")
-    with _door(str(path)), Pillow.open(path, formats=_READ) as picture:
-        yield picture
+    with _door(str(path)):
+        if path.is_dir():
+            raise MediaError(f"{path} is a folder, not a picture")
+        with Pillow.open(path, formats=_READ) as picture:
+            yield picture
 
 
 @contextmanager
@@ -266,10 +269,13 @@ def _door(name: str) -> Iterator[None]:
             raise MediaError(
                 f"{name} is not a picture that can be read; accepted are {accepted}"
             ) from None
-        except PermissionError:
-            raise MediaError(f"{name} may not be read: permission denied") from None
+        except FileNotFoundError:
+            raise MediaError(f"{name} does not exist") from None
         except Exception as error:  # OSError, SyntaxError, ValueError, EOFError, struct.error, …
-            raise MediaError(f"{name} is cut short or damaged") from error
+            # Only the system's own errors have these words.
+            words = getattr(error, "strerror", None)
+            said = f"cannot be read: {words}" if words else "is cut short or damaged"
+            raise MediaError(f"{name} {said}") from error
         finally:
             Pillow.MAX_IMAGE_PIXELS = limit
 

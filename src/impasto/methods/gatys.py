@@ -34,7 +34,7 @@ from impasto.nets.vgg import Pooling
 from impasto.ops.resample import fit, pyramid, resize
 from impasto.optimize import Objective, Optimizer, climb
 
-CONTENT_WEIGHT, CONTENT_POWER, CONTENT_TRACE = 0.05, 1.5, 1e-4
+CONTENT_WEIGHT, CONTENT_POWER, CONTENT_TRACE = 0.02, 2.0, 1e-4
 OUTSIDE_WEIGHT = 10.0
 
 ADVANCED: dict[str, Any] = {"json_schema_extra": {"advanced": True}}
@@ -48,7 +48,7 @@ class Gatys(Options):
         1.0, ge=0.1, le=10, description="size of the strokes: the style's long side over the result's"
     )
     network: str | Network = Field("petit", description="petit, vgg19, vgg16 or a weights file")
-    iterations: int = Field(200, ge=1, le=100_000, description="descent steps, all sizes together")
+    iterations: int = Field(140, ge=1, le=100_000, description="descent steps, all sizes together")
     start: Literal["content", "style", "noise"] = Field(
         "content", description="where the descent begins"
     )
@@ -206,7 +206,7 @@ class _Stylizer:
 def balance(strength: float) -> tuple[float, float]:
     """The weights of all style terms and of all content terms for a strength in (0, 1].
 
-    At 1/2 the content counts a tenth of the style; towards 0 it wins, at 1 a trace is left.
+    Towards 0 the content wins; at 1 a trace of it is left, so that flat regions know their place.
     """
     return 1.0, CONTENT_WEIGHT * ((1 - strength) / strength) ** CONTENT_POWER + CONTENT_TRACE
 

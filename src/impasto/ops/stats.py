@@ -1,8 +1,30 @@
 """Statistics of feature maps."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+
+class _Gram(torch.autograd.Function):
+    """Written out because autograd multiplies once for each of the two equal factors."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor) -> Tensor:
+        flat = features.permute(0, 2, 3, 1).flatten(1, 2)
+        if flat.dtype == torch.float16:  # Its squares overflow; bfloat16 reaches as far as float32.
+            flat = flat.float()
+        ctx.save_for_backward(flat)
+        ctx.shape, ctx.dtype = features.shape, features.dtype
+        return (flat.mT @ flat).float() / flat.shape[1]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (flat,), (gradient,) = ctx.saved_tensors, gradients
+        factor = ((gradient + gradient.mT) / flat.shape[1]).to(flat.dtype)
+        n, c, h, w = ctx.shape
+        return (flat @ factor).view(n, h, w, c).permute(0, 3, 1, 2).to(ctx.dtype)
 
 
 def gram(features: Float[Tensor, "N C h w"]) -> Float[Tensor, "N C C"]:
@@ -11,12 +33,12 @@ def gram(features: Float[Tensor, "N C h w"]) -> Float[Tensor, "N C C"]:
     Gatys, Ecker and Bethge, CVPR 2016, equation 3, divided by the number of positions.
 
     Args:
-        features: activations of any floating type; the result is float32.
+        features: activations in any precision; quickest with the channels last in memory.
+
+    Returns:
+        Float32.
     """
-    flat = features.flatten(2)
-    if flat.dtype == torch.float16:  # Its squares overflow; bfloat16 reaches as far as float32.
-        flat = flat.float()
-    return (flat @ flat.mT).float() / flat.shape[2]
+    return _Gram.apply(features)
 
 
 def relative(difference: Tensor, reference: Tensor) -> Tensor:
