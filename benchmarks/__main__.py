@@ -1,4 +1,4 @@
-"""Run the benchmarks and keep what they find: `python -m benchmarks [speed] [quality] [strength] …`.
+"""Run the benchmarks and keep what they find: `python -m benchmarks [speed] [quality] …`.
 
 Each part writes `benchmarks/results/<part>.json`, with the machine it ran on. Times are medians of
 whole processes; machines differ and are shared, so what counts are the ratios within one run.

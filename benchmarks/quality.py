@@ -1,6 +1,7 @@
 """How good the pictures are, judged by the exact layers of VGG-19, which nothing here optimised."""
 
 import time
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -69,8 +70,7 @@ def strength() -> dict[str, object]:
         first = verdict(content, content, style, network).result
         curves[name] = [(p.style, p.content) for p in (first, *points)]
     monotonic = [
-        all(a[0] > b[0] and a[1] < b[1] for a, b in zip(curve, curve[1:], strict=False))
-        for curve in curves.values()
+        all(a[0] > b[0] and a[1] < b[1] for a, b in pairwise(curve)) for curve in curves.values()
     ]
     medians = {
         f"{s:g}": [median(curve[i][axis] for curve in curves.values()) for axis in (0, 1)]
@@ -83,7 +83,7 @@ def strength() -> dict[str, object]:
 
 
 def teachers(long_side: int = 256) -> dict[str, object]:
-    """petit against its teacher, the exact VGG-19, as eyes of the same method.
+    """Petit against its teacher, the exact VGG-19, as eyes of the same method.
 
     Both with the same number of evaluations, on the layers that the teacher has, in float32.
     """

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -91,7 +92,7 @@ def vgg19_iteration(size: tuple[int, int], iterations: int = 5) -> float:
     stylizer = method.prepare([Style(style)], generator=generator)
     times = [0.0]
     stylizer(Frame(content), report=lambda _: times.append(time.perf_counter()))
-    return median(b - a for a, b in zip(times[1:], times[2:], strict=False))
+    return median(b - a for a, b in pairwise(times[1:]))
 
 
 def speed() -> dict[str, object]:
@@ -124,5 +125,3 @@ def memory() -> dict[str, object]:
         return {
             f"peak_{size}_gb": process(*stylize(Path(name), size))[1] for size in (512, 1024, 2048)
         }
-
-

@@ -67,8 +67,8 @@ class Grain:
 
     def __call__(self, features: Features, target: Float[Tensor, "6 6"]) -> Scalar:
         """How far the features are from the target, ≥ 0."""
-        # A flat style has no steps at all; those of half a grey level then serve as the unit.
-        floor = torch.full_like(target, (0.5 / 255) ** 2)
+        # A flat style has no steps at all; those of two grey levels then serve as the unit.
+        floor = torch.full_like(target, (2 / 255) ** 2)
         return relative(self.measure(features) - target, target.abs() + floor)
 
 

@@ -97,6 +97,8 @@ def climb(
         objective_at: gives the objective for pictures of (height, width).
         sizes: from coarse to fine.
         iterations: evaluations in all; a finer size gets fewer of them, but at least one.
+        optimizer: as in `descend`.
+        rate: as in `descend`.
         report: is told of every evaluation.
 
     Returns:

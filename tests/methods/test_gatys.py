@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -244,7 +244,7 @@ def test_adam_descends_too(eyes: VGG) -> None:
     )
 
 
-def test_normalised_gradients_descend_and_still_know_strength_and_weights(eyes: VGG) -> None:
+def test_normalised_gradients_descend_too(eyes: VGG) -> None:
     def run(**options: Any) -> Tensor:
         options = {"optimizer": "adam", "iterations": 30, "coarsest": 56, **options}
         return paint(eyes, normalize_gradients=True, **options)
@@ -252,12 +252,36 @@ def test_normalised_gradients_descend_and_still_know_strength_and_weights(eyes: 
     weak, strong = distances(eyes, run(strength=0.2)), distances(eyes, run(strength=0.9))
     assert strong[0] < weak[0] < distances(eyes, CONTENT)[0]
     assert weak[1] < strong[1]
-    # The first step of the whole term is that of its gradient, which weights alone now decide.
-    fine, coarse = (
-        run(style_layers=("relu1_1", "relu4_1"), style_weights=weights, iterations=3)
-        for weights in ((9.0, 1.0), (1.0, 9.0))
-    )
-    assert not torch.equal(fine, coarse)
+
+
+@pytest.mark.parametrize("strength", [0.3, 0.8])
+def test_a_normalised_gradient_is_as_long_as_the_weight_of_its_term(
+    eyes: VGG, strength: float
+) -> None:
+    lengths: list[float] = []
+
+    class Watched:
+        """The same eyes; the gradient that comes back to their deepest layer is measured."""
+
+        layers, metric = eyes.layers, eyes.metric
+
+        def __call__(self, image: Tensor, taps: Iterable[str]) -> dict[str, Tensor]:
+            found = eyes(image, taps)
+            if image.requires_grad:
+                found["relu5_1"].register_hook(lambda g: lengths.append(float(g.abs().sum())))
+            return found
+
+    def run(**options: Any) -> float:
+        lengths.clear()
+        options = {"start": "noise", "iterations": 1, "coarsest": 56, **options}
+        paint(Watched(), normalize_gradients=True, strength=strength, **options)
+        return lengths[0]
+
+    style, content = balance(strength)
+    shallow = run(style_layers=("relu1_1",), content_layers=("relu5_1",))
+    assert shallow == pytest.approx(content, rel=1e-4)
+    layers = {"style_layers": ("relu1_1", "relu5_1"), "style_weights": (1.0, 3.0)}
+    assert run(**layers, content_layers=("relu4_2",)) == pytest.approx(0.75 * style, rel=1e-4)
 
 
 def test_steps_fall_to_sizes_and_the_total_falls(eyes: VGG) -> None:

@@ -37,7 +37,7 @@ def killed(command: list[str], out: Path) -> None:
     """Run the command in another process until its first checkpoint, and kill it."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen([sys.executable, "-m", "impasto", *command], env=environment)
-    limit = time.monotonic() + 120
+    limit = time.monotonic() + 240
     while not (out / CHECKPOINT).exists():
         assert process.poll() is None
         assert time.monotonic() < limit

@@ -93,7 +93,10 @@ def paint(
             help="Long side of the result in pixels. By default CONTENT's own, at most 1024.",
         ),
     ] = None,
-    seed: Annotated[int, Parameter(group=_NEEDED, help="Another seed, another variant.")] = 0,
+    seed: Annotated[
+        int,
+        Parameter(group=_NEEDED, help="Another seed, another variant, where there is chance."),
+    ] = 0,
     method: Annotated[
         str, Parameter(group=_NEEDED, help="How to paint; see `impasto methods`.")
     ] = DEFAULT,

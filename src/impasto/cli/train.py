@@ -1,17 +1,16 @@
 """`impasto train …`: make the weights that methods use."""
 
-import inspect
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 from cyclopts import App, Group, Parameter
 
+from impasto.cli.flags import with_flags
 from impasto.cli.main import STOPPED, say
 from impasto.cli.terminal import bar
-from impasto.core.options import accepts, build
+from impasto.core.options import build
 from impasto.training.distill import Distill
 from impasto.training.distill import distill as run
 from impasto.training.loop import CHECKPOINT
@@ -71,32 +70,5 @@ def distill(
     return 0
 
 
-def _command() -> Callable[..., int]:
-    """`distill` with a flag for every field of the recipe, which alone judges their values."""
-
-    def command(**words: Any) -> int:
-        given = {name: words.pop(name, None) for name in Distill.model_fields}
-        return distill(**words, options={k: v for k, v in given.items() if v is not None})
-
-    shared = list(inspect.signature(distill).parameters.values())[:-1]
-    command.__signature__ = inspect.Signature([*shared, *map(_flag, Distill.model_fields)])  # type: ignore[attr-defined]
-    command.__doc__ = distill.__doc__
-    return command
-
-
-def _flag(name: str) -> inspect.Parameter:
-    field = Distill.model_fields[name]
-    parameter = Parameter(
-        group=_RECIPE,
-        metavar="N",
-        help=f"{field.description} ({accepts(field)})",
-        show_default=str(field.default),
-    )
-    annotation = Annotated[str | None, parameter]
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
-    )
-
-
 app = App(name="train", help="Train the weights that methods use.", version_flags=[])
-app.command(_command(), name="distill")
+app.command(with_flags(distill, Distill, group=lambda *_: _RECIPE), name="distill")

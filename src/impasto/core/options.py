@@ -46,7 +46,8 @@ def accepts(field: FieldInfo) -> str:
         for name in ("ge", "gt", "le", "lt")
         if getattr(m, name, None) is not None
     }
-    kind = _kind(field.annotation)
+    multiples = [m.multiple_of for m in field.metadata if getattr(m, "multiple_of", None)]
+    kind = f"a multiple of {multiples[0]}" if multiples else _kind(field.annotation)
     low, high = bounds.get("ge"), bounds.get("le")
     if low is not None and high is not None:
         return f"{kind} from {low:g} to {high:g}"

@@ -8,6 +8,7 @@ import inspect
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import cast
 
 from pydantic import BaseModel
 
@@ -40,7 +41,7 @@ def load(name: str) -> type[Method]:
         for _, thing in inspect.getmembers(module, inspect.isclass)
         if thing.__module__ == module.__name__ and issubclass(thing, BaseModel)
     )
-    return found
+    return cast("type[Method]", found)
 
 
 def _strangers() -> list[EntryPoint]:

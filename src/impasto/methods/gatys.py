@@ -30,7 +30,7 @@ from impasto.core.tensors import Features, Image
 from impasto.features import Network, choose
 from impasto.losses import PIXELS, Content, Grain, Gram, outside, total_variation, unit_gradient
 from impasto.nets import zoo
-from impasto.nets.vgg import Pooling
+from impasto.nets.vgg import Pooling, bfloat16_is_fast
 from impasto.ops.resample import fit, pyramid, resize
 from impasto.optimize import Objective, Optimizer, climb
 
@@ -41,11 +41,11 @@ ADVANCED: dict[str, Any] = {"json_schema_extra": {"advanced": True}}
 
 
 class Gatys(Options):
-    """Optimise the picture itself (Gatys et al. 2016): the slowest method, and the most faithful."""
+    """Optimise the picture itself (Gatys et al. 2016): slower than others, and most faithful."""
 
     strength: float = Field(0.5, ge=0, le=1, description="0 returns the content, 1 is all texture")
     style_scale: float = Field(
-        1.0, ge=0.1, le=10, description="size of the strokes: the style's long side over the result's"
+        1.0, ge=0.1, le=10, description="size of strokes: the style's long side over the result's"
     )
     network: str | Network = Field("petit", description="petit, vgg19, vgg16 or a weights file")
     iterations: int = Field(140, ge=1, le=100_000, description="descent steps, all sizes together")
@@ -72,7 +72,9 @@ class Gatys(Options):
     grain_weight: float = Field(
         0.1, ge=0, description="weight of the style's grain, pixel by pixel", **ADVANCED
     )
-    tv_weight: float = Field(0.0, ge=0, description="weight of total variation: smooths", **ADVANCED)
+    tv_weight: float = Field(
+        0.0, ge=0, description="weight of total variation: smooths", **ADVANCED
+    )
     pooling: Pooling | None = Field(
         None, description="pooling of the network; its own by default", **ADVANCED
     )
@@ -113,7 +115,7 @@ class Gatys(Options):
                 raise OptionError("pooling can be chosen for a network by name or file only")
             return self.network
         network = zoo.load(self.network, pooling=self.pooling).to(device)
-        auto = bool(network.metrics) and _bfloat16_is_fast()
+        auto = bool(network.metrics) and bfloat16_is_fast(device)
         if self.precision == "bfloat16" or (self.precision == "auto" and auto):
             network.half()
         return network
@@ -239,8 +241,3 @@ def _weighted(
         _Term(weight / sum(weights), kind(layer, network.metric(layer)))
         for layer, weight in zip(layers, weights, strict=True)
     ]
-
-
-def _bfloat16_is_fast() -> bool:
-    """Whether the processor multiplies bfloat16 itself; where it only emulates, float32 is faster."""
-    return torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported()

@@ -20,11 +20,12 @@ TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")
 
 def initial_state(generator: torch.Generator) -> dict[str, Tensor]:
     """Weights to start training from: He's normal initialisation, input centred and scaled."""
-    state = {"input.weight": 4 * torch.eye(3).view(3, 3, 1, 1), "input.bias": torch.full((3,), -2.0)}
+    identity = torch.eye(3).view(3, 3, 1, 1)
+    state = {"input.weight": 4 * identity, "input.bias": torch.full((3,), -2.0)}
     channels = 3
     for name, width in WIDTHS.items():
-        deviation = (2 / (9 * channels)) ** 0.5
-        state[f"{name}.weight"] = deviation * torch.randn((width, channels, 3, 3), generator=generator)
+        noise = torch.randn((width, channels, 3, 3), generator=generator)
+        state[f"{name}.weight"] = (2 / (9 * channels)) ** 0.5 * noise
         state[f"{name}.bias"] = torch.zeros(width)
         channels = width
     return state

@@ -68,7 +68,7 @@ class VGG(nn.Module):
             for key, value in state.items()
             if key.startswith("metric.")
         }
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def forward(self, image: Tensor, taps: Iterable[str]) -> dict[str, Tensor]:
         """The activations at the named layers, no deeper than needed.
@@ -84,7 +84,7 @@ class VGG(nn.Module):
         wanted = set(taps)
         found: dict[str, Tensor] = {}
         # The input map stays in float32: the offset would take half of the bits of bfloat16.
-        h = self._mapped(image).to(self.get_submodule("conv1_1").weight.dtype)
+        h = self._mapped(image).to(next(self.get_submodule("conv1_1").parameters()).dtype)
         for layer in self.layers:
             if len(found) == len(wanted):
                 break
@@ -139,3 +139,10 @@ def _conv(state: Mapping[str, Tensor], name: str, *, kernel: tuple[int, int, int
     conv = nn.Conv2d(kernel[0], shape[0], kernel[1:])
     conv.load_state_dict({"weight": weight.float(), "bias": bias.float()})
     return conv
+
+
+def bfloat16_is_fast(device: torch.device) -> bool:
+    """Whether this device multiplies bfloat16 itself; where it only emulates, float32 is faster."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_avx512_bf16_supported()

@@ -35,10 +35,10 @@ from impasto.core.tensors import Image
 from impasto.media import image as media
 from impasto.nets import petit, zoo
 from impasto.nets.fetch import digest
-from impasto.nets.vgg import VGG
+from impasto.nets.vgg import VGG, bfloat16_is_fast
 from impasto.ops.resample import resize
 from impasto.training.data import Crops, pictures, split
-from impasto.training.loop import Course, bfloat16_is_fast, train
+from impasto.training.loop import Course, train
 from impasto.training.student import Student, errors, judged
 from impasto.training.teachers import Answers, Pool, Teachers
 from impasto.training.visits import sheet, visit
@@ -52,21 +52,21 @@ EXAM, EXAM_VISITS = 64, 8
 class Distill(Options):
     """Options of the recipe."""
 
-    steps: int = Field(16000, ge=1, description="training steps in all")
+    steps: int = Field(10000, ge=1, description="training steps in all")
     batch: int = Field(16, ge=1, description="crops a step")
-    size: int = Field(96, ge=32, multiple_of=16, description="side of a crop, a multiple of 16")
+    size: int = Field(96, ge=32, multiple_of=16, description="side of a crop in pixels")
     rate: float = Field(2e-3, gt=0, description="peak learning rate of AdamW")
     paintings_share: float = Field(0.4, ge=0, le=1, description="share of paintings among crops")
-    pool: int = Field(3072, ge=64, description="crops whose answers are kept; 1.4 MB each at 96 px")
-    renew: int = Field(160, ge=1, description="crops that are renewed at a time")
+    pool: int = Field(2560, ge=64, description="crops whose answers are kept; 1.4 MB each at 96 px")
+    renew: int = Field(112, ge=1, description="crops that are renewed at a time")
     renew_every: int = Field(100, ge=1, description="steps between two renewals")
-    visits: int = Field(12, ge=0, description="descents shown to the teachers each second renewal")
+    visits: int = Field(12, ge=0, description="descents shown to the teachers at each renewal")
     channels_weight: float = Field(0.3, ge=0, description="weight of the heads' channel loss")
     gram_weight: float = Field(0.3, ge=0, description="weight of the Gram loss")
     averaging: float = Field(0.998, ge=0, lt=1, description="decay of the average over weights")
     save_every: int = Field(1000, ge=1, description="steps between two checkpoints with samples")
     samples: int = Field(3, ge=0, description="held-out pictures across a sheet of samples")
-    seed: int = Field(0, ge=0, lt=1 << 63, description="seed of crops and first weights")
+    seed: int = Field(0, ge=0, description="seed of crops and first weights")
 
 
 class Distillation:
@@ -130,8 +130,8 @@ class Distillation:
     def _renew(self, step: int) -> None:
         self.pool.add(self._mixed(self.options.renew))
         # The first descents of a student that has learnt nothing would only take up room.
-        early = step < self.options.steps // 32
-        if self.options.visits and not early and step % (2 * self.options.renew_every) == 0:
+        early = step < self.options.steps // 20
+        if self.options.visits and not early:
             content = self.photos.plain(self.options.visits).to(self.device)
             style = self.paintings.plain(self.options.visits).to(self.device)
             self.pool.add(visit(self.network.eyes(), content, style, generator=self.generator))

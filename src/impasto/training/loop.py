@@ -296,10 +296,3 @@ class _Run:
                     f"{self.folder} holds a run with {key} {was}, which cannot go on with "
                     f"{wanted}; keep to it or name another folder"
                 )
-
-
-def bfloat16_is_fast(device: torch.device) -> bool:
-    """Whether this device multiplies bfloat16 itself; where it only emulates, float32 is faster."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_avx512_bf16_supported()

@@ -5,9 +5,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.nets import petit
-from impasto.nets.vgg import VGG
+from impasto.nets.vgg import VGG, bfloat16_is_fast
 from impasto.ops.stats import gram
-from impasto.training.loop import bfloat16_is_fast
 from impasto.training.teachers import STRIDE, Answers, Teachers
 
 
