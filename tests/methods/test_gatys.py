@@ -250,7 +250,7 @@ def test_normalised_gradients_descend_too(eyes: VGG) -> None:
         return paint(eyes, normalize_gradients=True, **options)
 
     weak, strong = distances(eyes, run(strength=0.2)), distances(eyes, run(strength=0.9))
-    assert strong[0] < weak[0] < distances(eyes, CONTENT)[0]
+    assert max(weak[0], strong[0]) < 0.5 * distances(eyes, CONTENT)[0]
     assert weak[1] < strong[1]
 
 

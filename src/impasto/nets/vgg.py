@@ -125,8 +125,7 @@ class VGG(nn.Module):
         A distilled network carries one per tap: it maps its channels to the leading principal
         components of its teacher's, so that ‖M f − M g‖ is the teacher's distance.
         """
-        found = self.metrics.get(tap)
-        return None if found is None else found.to(self.input.weight.device)
+        return self.metrics.get(tap)
 
 
 def _conv(state: Mapping[str, Tensor], name: str, *, kernel: tuple[int, int, int]) -> nn.Conv2d:
