@@ -1,6 +1,8 @@
 """Descents whose end is known."""
 
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -180,3 +182,16 @@ def test_iterations_are_split_without_loss(iterations: int, levels: int) -> None
     assert sum(shares) == max(iterations, levels)
     if iterations >= 50 * levels:
         assert shares == sorted(shares, reverse=True)
+
+
+def test_a_default_run_does_not_load_the_compiler_of_torch():
+    code = (
+        "import sys, torch\n"
+        "from impasto.optimize import descend\n"
+        "x = torch.ones(1, 3, 16, 16)\n"
+        "out = descend(x, lambda y: {'square': y.square().sum()}, iterations=9)\n"
+        "assert float(out.abs().max()) < 1e-3\n"
+        "assert 'torch._dynamo' not in sys.modules\n"
+        "assert not hasattr(torch.optim.Optimizer.add_param_group.__wrapped__, '__dynamo_disable')\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

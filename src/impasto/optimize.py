@@ -1,7 +1,9 @@
 """Descend: change a picture until what is asked of it holds. Climb: do so from coarse to fine."""
 
 import math
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Literal
 
@@ -19,6 +21,8 @@ Objective = Callable[[Image], dict[str, Tensor]]
 
 HISTORY = 10
 """Steps that L-BFGS remembers, each as two pictures: more help little and cost memory."""
+
+_MARK = "__dynamo_disable"
 
 FINER = 0.75
 """A size gets so many of the steps that the next coarser one gets."""
@@ -46,14 +50,15 @@ def descend(
     Returns:
         The picture with the smallest sum of losses that was met; finite if the start was.
     """
-    x = image.detach().clone(memory_format=torch.channels_last).requires_grad_()
+    x = image.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
     best, least, step = x.detach().clone(), math.inf, 0
 
     def evaluate() -> Tensor:
         nonlocal least, step
         losses = objective(x)
         total = torch.stack(list(losses.values())).sum()
-        (x.grad,) = torch.autograd.grad(total, x)
+        # L-BFGS lays all gradients end to end, which asks for the plain order in memory.
+        x.grad = torch.autograd.grad(total, x)[0].contiguous()
         if float(total.detach()) < least:
             least = float(total.detach())
             best.copy_(x.detach())
@@ -62,22 +67,42 @@ def descend(
         return total
 
     if optimizer == "lbfgs":
-        torch.optim.LBFGS(
-            [x],
-            max_iter=iterations,
-            max_eval=iterations,
-            history_size=HISTORY,
-            tolerance_grad=0,
-            tolerance_change=0,
-        ).step(evaluate)
+        with _without_compiler():
+            lbfgs = torch.optim.LBFGS(
+                [x],
+                max_iter=iterations,
+                max_eval=iterations,
+                history_size=HISTORY,
+                tolerance_grad=0,
+                tolerance_change=0,
+            )
+        lbfgs.step(evaluate)
         return best
-    adam = torch.optim.Adam([x], lr=rate, betas=(0.9, 0.99))
+    with _without_compiler():
+        adam = torch.optim.Adam([x], lr=rate, betas=(0.9, 0.99))
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(adam, iterations, eta_min=0.1 * rate)
     for _ in range(iterations):
         evaluate()
         adam.step()
         decay.step()
     return best
+
+
+@contextmanager
+def _without_compiler() -> Iterator[None]:
+    """Inside, a new optimizer does not make torch load its compiler, which takes a second.
+
+    Torch does so only to mark one method as not to be compiled; here it finds it marked already.
+    """
+    method = getattr(torch.optim.Optimizer.add_param_group, "__wrapped__", None)
+    marked = "torch._dynamo" in sys.modules or method is None
+    if not marked:
+        setattr(method, _MARK, method)
+    try:
+        yield
+    finally:
+        if not marked:
+            delattr(method, _MARK)
 
 
 def climb(

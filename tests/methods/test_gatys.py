@@ -13,15 +13,17 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from impasto import painted
 from impasto.core.contract import Frame, Style
 from impasto.core.errors import OptionError
 from impasto.core.progress import Progress
 from impasto.features import STYLE_LAYERS, Hooked, Network
 from impasto.losses import Content, Gram, total_variation
+from impasto.media.image import from_array
 from impasto.methods.gatys import Gatys, balance
 from impasto.nets import petit, zoo
 from impasto.nets.vgg import VGG
-from impasto.ops.resample import resize
+from impasto.ops.resample import mirror, resize
 
 TEACHER = Path(__file__).parents[3] / "shared" / "teacher"
 EXACT = TEACHER / "vgg19_conv1_1_to_conv4_1.safetensors"
@@ -55,14 +57,15 @@ def paint(
 
 @torch.no_grad()
 def distances(network: Network, out: Tensor, *, style: Tensor = STYLE) -> tuple[float, float]:
-    """Style and content distance of a picture, the style at its scale."""
+    """Style and content distance of a picture, the style at its scale, all in surroundings."""
     scaled = resize(style, (round(48 * 56 / 48), round(40 * 56 / 48)))
+    out, scaled, kept = (mirror(x, margin=8, multiple=16) for x in (out, scaled, CONTENT))
     seen, wanted = network(out, STYLE_LAYERS), network(scaled, STYLE_LAYERS)
     losses = [Gram(layer, network.metric(layer)) for layer in STYLE_LAYERS]
     far = sum(float(loss(seen, loss.measure(wanted))) for loss in losses) / len(losses)
     content = Content("relu4_2", network.metric("relu4_2"))
-    kept = content.measure(network(CONTENT, ["relu4_2"]))
-    return far, float(content(network(out, ["relu4_2"]), kept))
+    target = content.measure(network(kept, ["relu4_2"]))
+    return far, float(content(network(out, ["relu4_2"]), target))
 
 
 def difference(a: Tensor, b: Tensor) -> float:
@@ -399,6 +402,7 @@ PROGRAM = """
 import hashlib, sys
 import torch
 torch.set_num_threads(2)
+from impasto import painted
 from impasto.core.contract import Frame, Style
 from impasto.methods.gatys import Gatys
 from impasto.nets import petit
@@ -423,3 +427,16 @@ def test_two_processes_paint_the_same_bytes() -> None:
     one, two = (run.communicate(timeout=120)[0] for run in runs)
     assert len(one) == 64
     assert one == two
+
+
+@pytest.mark.skipif(not zoo.models()["petit"].path.exists(), reason="petit is not bundled")
+@pytest.mark.parametrize("size", [(77, 95), (64, 95), (79, 79)])
+def test_the_border_is_painted_as_the_middle_is(size: tuple[int, int]) -> None:
+    # Without mirrored surroundings the border of this picture is 0.011 brighter than its middle.
+    style = Style(from_array(painted.paint("swirl", width=96, height=72)))
+    flat = torch.full((1, 3, *size), 0.5)
+    out = paint("petit", content=flat, styles=[style], iterations=140, coarsest=32)
+    middle = out[:, :, 16:-16, 16:-16].mean((2, 3))
+    border = out.clone()
+    border[:, :, 5:-5, 5:-5] = torch.nan
+    assert (border.nanmean((2, 3)) - middle).abs().max() < 0.004

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impasto.ops.resample import fit, pyramid, resize
+from impasto.ops.resample import fit, mirror, pyramid, resize
 
 sides = st.integers(1, 5000)
 
@@ -89,3 +89,17 @@ def test_a_ramp_stays_where_it_is() -> None:
         inner = slice(side // 8, -side // 8)
         found = resize(ramp(32), (4, side))[..., inner]
         torch.testing.assert_close(found, ramp(side)[..., inner], atol=1e-3, rtol=0)
+
+
+@given(st.integers(1, 70), st.integers(1, 70), st.integers(0, 9))
+def test_mirror_holds_the_picture_in_its_middle(height: int, width: int, margin: int) -> None:
+    image = torch.rand((1, 3, height, width), generator=torch.Generator().manual_seed(1))
+    out = mirror(image, margin=margin, multiple=16)
+    rows, columns = out.shape[2:]
+    assert rows % 16 == columns % 16 == 0
+    assert height + 2 * margin <= rows < height + 2 * margin + 16
+    assert width + 2 * margin <= columns < width + 2 * margin + 16
+    top, left = (rows - height) // 2, (columns - width) // 2
+    assert torch.equal(out[:, :, top : top + height, left : left + width], image)
+    if top and rows - height <= height and columns - width <= width and height > 20 < width:
+        assert torch.equal(out[:, :, top - 1, left : left + width], image[:, :, 1])

@@ -154,7 +154,9 @@ def _made(job: Job, report: Report) -> Image:
     styles = [Style(opened(each, long_side=side).to(device), share) for each, share in job.styles]
     start = None if job.start_picture is None else fitted(job.start_picture)
     frame = Frame(fitted(job.content), start)
-    return method.prepare(styles, generator=generator)(frame, report=report).cpu()
+    image = method.prepare(styles, generator=generator)(frame, report=report).cpu()
+    report(Progress(stage="done", done=1.0))
+    return image
 
 
 def opened(source: Source, *, long_side: int) -> Image:

@@ -11,7 +11,8 @@ Transfer Using Convolutional Neural Networks", CVPR 2016. Departures:
 4. Every term is relative to its target, so one `strength` means the same for every picture.
 5. Below the first layer, the steps from pixel to pixel are matched too (`losses.Grain`): networks
    hardly see the colour noise that a descent leaves behind.
-6. Values outside [0, 1] are pulled back by a soft wall instead of being clipped.
+6. The network sees every picture in its mirrored surroundings, so that no border runs wild.
+7. Values outside [0, 1] are pulled back by a soft wall instead of being clipped.
 """
 
 from collections.abc import Sequence
@@ -31,11 +32,15 @@ from impasto.features import Network, choose
 from impasto.losses import PIXELS, Content, Grain, Gram, outside, total_variation, unit_gradient
 from impasto.nets import zoo
 from impasto.nets.vgg import Pooling, bfloat16_is_fast
-from impasto.ops.resample import fit, pyramid, resize
+from impasto.ops.resample import fit, mirror, pyramid, resize
 from impasto.optimize import Objective, Optimizer, climb
 
-CONTENT_WEIGHT, CONTENT_POWER, CONTENT_TRACE = 0.02, 2.0, 1e-4
+CONTENT_WEIGHT, CONTENT_POWER, CONTENT_TRACE = 0.035, 2.0, 1e-4
+LEAST_STRENGTH = 0.01
+"""Below it nothing would be seen to change, and the weights would grow without bound."""
 OUTSIDE_WEIGHT = 10.0
+MARGIN = 8
+"""Pixels of mirrored surroundings; the deepest pooling leaves over up to fifteen."""
 
 ADVANCED: dict[str, Any] = {"json_schema_extra": {"advanced": True}}
 
@@ -210,11 +215,18 @@ def balance(strength: float) -> tuple[float, float]:
 
     Towards 0 the content wins; at 1 a trace of it is left, so that flat regions know their place.
     """
-    return 1.0, CONTENT_WEIGHT * ((1 - strength) / strength) ** CONTENT_POWER + CONTENT_TRACE
+    odds = (1 - strength) / max(strength, LEAST_STRENGTH)
+    return 1.0, CONTENT_WEIGHT * odds**CONTENT_POWER + CONTENT_TRACE
 
 
 def _look(network: Network, image: Image, layers: Sequence[str]) -> Features:
-    return network(image, [layer for layer in layers if layer != PIXELS]) | {PIXELS: image}
+    """The features of a picture in its mirrored surroundings, and the picture itself.
+
+    Without them pixels at the border are seen by fewer positions than others, and those that a
+    pooling leaves over by none, so that they run wild.
+    """
+    canvas = mirror(image, margin=MARGIN, multiple=16)
+    return network(canvas, [layer for layer in layers if layer != PIXELS]) | {PIXELS: image}
 
 
 @torch.no_grad()

@@ -29,3 +29,20 @@ def pyramid(height: int, width: int, *, coarsest: int) -> list[tuple[int, int]]:
     while max(sizes[0]) >= 2 * coarsest and min(sizes[0]) >= coarsest / 2:
         sizes.insert(0, fit(height, width, long_side=round(max(sizes[0]) / 2)))
     return sizes
+
+
+def mirror(image: Image, *, margin: int, multiple: int) -> Image:
+    """The picture with a mirrored margin on all sides, its sides brought to a multiple.
+
+    Args:
+        image: (1, 3, H, W).
+        margin: pixels that are added on each side at least.
+        multiple: of which height and width become multiples.
+    """
+    pads = []
+    for side in (image.shape[3], image.shape[2]):
+        grown = -(-(side + 2 * margin) // multiple) * multiple
+        pads += [(grown - side) // 2, grown - side - (grown - side) // 2]
+    # A mirror shows no more than the picture; a side that is too short repeats its last pixel.
+    mode = "reflect" if max(pads) < min(image.shape[2:]) else "replicate"
+    return F.pad(image, pads, mode=mode)
