@@ -66,7 +66,7 @@ def blocks(*languages: str) -> Iterator[Any]:
 def command_lines() -> Iterator[Any]:
     """Every line of a shell block that runs `impasto`, as words."""
     for block in blocks("sh", "bash"):
-        for line in block.values[0].splitlines():
+        for line in block.values[0].replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             if words[:1] == ["impasto"]:
                 yield pytest.param(words[1:], id=f"{block.id} {line}")

@@ -124,14 +124,19 @@ def perform(job: Job, *, report: Report = silent) -> Image:
     """
     # The picture of the last step is kept for an interrupt.
     latest: Progress | None = None
+    done = 0.0
 
     def watch(progress: Progress) -> None:
-        nonlocal latest
+        nonlocal latest, done
+        done = progress.done
         latest = progress if progress.image else latest
         report(progress)
 
     try:
-        return _made(job, watch)
+        image = _made(job, watch)
+        if done < 1:  # A method that had nothing to do, or less than it thought.
+            report(Progress(stage="done", done=1.0))
+        return image
     except KeyboardInterrupt:
         kept = latest.image() if latest and latest.image else None
         if kept is not None:
@@ -154,9 +159,7 @@ def _made(job: Job, report: Report) -> Image:
     styles = [Style(opened(each, long_side=side).to(device), share) for each, share in job.styles]
     start = None if job.start_picture is None else fitted(job.start_picture)
     frame = Frame(fitted(job.content), start)
-    image = method.prepare(styles, generator=generator)(frame, report=report).cpu()
-    report(Progress(stage="done", done=1.0))
-    return image
+    return method.prepare(styles, generator=generator)(frame, report=report).cpu()
 
 
 def opened(source: Source, *, long_side: int) -> Image:
