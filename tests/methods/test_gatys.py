@@ -20,7 +20,7 @@ from impasto.core.progress import Progress
 from impasto.features import STYLE_LAYERS, Hooked, Network
 from impasto.losses import Content, Gram, total_variation
 from impasto.media.image import from_array
-from impasto.methods.gatys import Gatys, balance
+from impasto.methods.gatys import Gatys, content_weight
 from impasto.nets import petit, zoo
 from impasto.nets.vgg import VGG
 from impasto.ops.resample import mirror, resize
@@ -94,10 +94,9 @@ def test_more_strength_is_more_style_and_less_content(eyes: VGG) -> None:
     assert style[-1] < 0.5 * style[0]
 
 
-def test_the_balance_falls_from_content_to_style_and_leaves_a_trace() -> None:
-    style, content = zip(*[balance(s / 100) for s in range(1, 101)], strict=True)
-    assert set(style) == {1.0}
-    assert list(content) == sorted(content, reverse=True)
+def test_the_weight_of_content_falls_with_strength_to_a_trace() -> None:
+    content = [content_weight(s / 100) for s in range(1, 101)]
+    assert content == sorted(content, reverse=True)
     assert 0 < content[-1] < 0.01 * content[49] < 0.01
 
 
@@ -280,11 +279,11 @@ def test_a_normalised_gradient_is_as_long_as_the_weight_of_its_term(
         paint(Watched(), normalize_gradients=True, strength=strength, **options)
         return lengths[0]
 
-    style, content = balance(strength)
+    content = content_weight(strength)
     shallow = run(style_layers=("relu1_1",), content_layers=("relu5_1",))
     assert shallow == pytest.approx(content, rel=1e-4)
     layers = {"style_layers": ("relu1_1", "relu5_1"), "style_weights": (1.0, 3.0)}
-    assert run(**layers, content_layers=("relu4_2",)) == pytest.approx(0.75 * style, rel=1e-4)
+    assert run(**layers, content_layers=("relu4_2",)) == pytest.approx(0.75, rel=1e-4)
 
 
 def test_steps_fall_to_sizes_and_the_total_falls(eyes: VGG) -> None:

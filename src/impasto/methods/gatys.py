@@ -170,12 +170,16 @@ class _Stylizer:
         """What is asked of a picture of this size; all targets are measured here, once."""
         content_targets = _measure(self.network, resize(content, size), self.content_losses)
         style_targets = self._style_targets(max(size))
-        style, keep = balance(self.options.strength)
         terms = [
             (f"{kind} {term.loss.layer}", weight * term.weight, term.loss, target)
             for kind, weight, losses, targets in (
-                ("style", style, self.style_losses, style_targets),
-                ("content", keep, self.content_losses, content_targets),
+                ("style", 1.0, self.style_losses, style_targets),
+                (
+                    "content",
+                    content_weight(self.options.strength),
+                    self.content_losses,
+                    content_targets,
+                ),
             )
             for term, target in zip(losses, targets, strict=True)
         ]
@@ -210,13 +214,13 @@ class _Stylizer:
         return self.measured[long_side]
 
 
-def balance(strength: float) -> tuple[float, float]:
-    """The weights of all style terms and of all content terms for a strength in (0, 1].
+def content_weight(strength: float) -> float:
+    """The weight of all content terms for a strength in (0, 1]; all style terms weigh 1.
 
     Towards 0 the content wins; at 1 a trace of it is left, so that flat regions know their place.
     """
     odds = (1 - strength) / max(strength, LEAST_STRENGTH)
-    return 1.0, CONTENT_WEIGHT * odds**CONTENT_POWER + CONTENT_TRACE
+    return CONTENT_WEIGHT * odds**CONTENT_POWER + CONTENT_TRACE
 
 
 def _look(network: Network, image: Image, layers: Sequence[str]) -> Features:
