@@ -12,19 +12,21 @@ class _Gram(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, features: Tensor) -> Tensor:
-        flat = features.permute(0, 2, 3, 1).flatten(1, 2)
+        flat = features.flatten(2)
         if flat.dtype == torch.float16:  # Its squares overflow; bfloat16 reaches as far as float32.
             flat = flat.float()
         ctx.save_for_backward(flat)
         ctx.shape, ctx.dtype = features.shape, features.dtype
-        return (flat.mT @ flat).float() / flat.shape[1]
+        return (flat @ flat.mT).float() / flat.shape[2]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (flat,), (gradient,) = ctx.saved_tensors, gradients
-        factor = ((gradient + gradient.mT) / flat.shape[1]).to(flat.dtype)
-        n, c, h, w = ctx.shape
-        return (flat @ factor).view(n, h, w, c).permute(0, 3, 1, 2).to(ctx.dtype)
+        factor = ((gradient + gradient.mT) / flat.shape[2]).to(flat.dtype)
+        # As the product is written, so it lies in memory: in the order of the features.
+        plain = flat.is_contiguous()
+        product = factor @ flat if plain else (flat.mT @ factor).mT
+        return product.unflatten(2, ctx.shape[2:]).to(ctx.dtype)
 
 
 def gram(features: Float[Tensor, "N C h w"]) -> Float[Tensor, "N C C"]:
@@ -33,7 +35,7 @@ def gram(features: Float[Tensor, "N C h w"]) -> Float[Tensor, "N C C"]:
     Gatys, Ecker and Bethge, CVPR 2016, equation 3, divided by the number of positions.
 
     Args:
-        features: activations in any precision; quickest with the channels last in memory.
+        features: activations in any precision and memory order.
 
     Returns:
         Float32.
