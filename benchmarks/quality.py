@@ -62,7 +62,7 @@ def strength() -> dict[str, object]:
     """Whether the style distance falls and the content distance rises with strength."""
     _need_shared()
     network, curves = judging_network(), {}
-    for name, content, style in pairs(long_side=320):
+    for name, content, style in pairs(long_side=256):
         points = [
             verdict(stylized(Gatys(strength=s), content, style), content, style, network).result
             for s in STRENGTHS

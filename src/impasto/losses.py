@@ -88,10 +88,10 @@ class Content:
 
     def measure(self, features: Features) -> Float[Tensor, "1 C h w"]:
         """The features of the content, in its own size."""
-        f = features[self.layer].float()
-        if self.metric is None:
-            return f
-        return F.linear(f.permute(0, 2, 3, 1), self.metric).permute(0, 3, 1, 2)
+        f = features[self.layer]
+        if self.metric is not None:
+            f = F.linear(f.permute(0, 2, 3, 1), self.metric.to(f.dtype)).permute(0, 3, 1, 2)
+        return f.float()
 
     def __call__(self, features: Features, target: Float[Tensor, "1 C h w"]) -> Scalar:
         """How far the features are from the target, ≥ 0."""

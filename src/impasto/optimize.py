@@ -24,7 +24,7 @@ HISTORY = 10
 
 _MARK = "__dynamo_disable"
 
-FINER = 0.75
+FINER = 0.65
 """A size gets so many of the steps that the next coarser one gets."""
 
 

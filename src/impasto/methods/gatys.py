@@ -35,7 +35,7 @@ from impasto.nets.vgg import Pooling, bfloat16_is_fast
 from impasto.ops.resample import fit, mirror, pyramid, resize
 from impasto.optimize import Objective, Optimizer, climb
 
-CONTENT_WEIGHT, CONTENT_POWER, CONTENT_TRACE = 0.035, 2.0, 1e-4
+CONTENT_WEIGHT, CONTENT_POWER, CONTENT_TRACE = 0.04, 2.0, 1e-4
 LEAST_STRENGTH = 0.01
 """Below it nothing would be seen to change, and the weights would grow without bound."""
 OUTSIDE_WEIGHT = 10.0
@@ -53,7 +53,7 @@ class Gatys(Options):
         1.0, ge=0.1, le=10, description="size of strokes: the style's long side over the result's"
     )
     network: str | Network = Field("petit", description="petit, vgg19, vgg16 or a weights file")
-    iterations: int = Field(140, ge=1, le=100_000, description="descent steps, all sizes together")
+    iterations: int = Field(90, ge=1, le=100_000, description="descent steps, all sizes together")
     start: Literal["content", "style", "noise"] = Field(
         "content", description="where the descent begins"
     )
