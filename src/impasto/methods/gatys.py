@@ -35,7 +35,7 @@ from impasto.nets.vgg import Pooling, bfloat16_is_fast
 from impasto.ops.resample import fit, mirror, pyramid, resize
 from impasto.optimize import Objective, Optimizer, climb
 
-CONTENT_WEIGHT, CONTENT_POWER, CONTENT_TRACE = 0.04, 2.0, 1e-4
+CONTENT_WEIGHT, CONTENT_POWER, CONTENT_TRACE = 0.06, 1.5, 5e-4
 LEAST_STRENGTH = 0.01
 """Below it nothing would be seen to change, and the weights would grow without bound."""
 OUTSIDE_WEIGHT = 10.0
