@@ -16,6 +16,11 @@ from impasto.methods.gatys import Gatys
 from impasto.nets import zoo
 
 PICTURES = Path(__file__).parents[1] / "build" / "benchmarks"
+EYES = {
+    "petit": "petit",
+    "exact": JUDGE,
+    "distilled": JUDGE.with_name("vgg19_distilled16x.safetensors"),
+}
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)
 
 
@@ -80,25 +85,31 @@ def strength() -> dict[str, object]:
 
 
 def teachers(long_side: int = 256) -> dict[str, object]:
-    """Petit against its teacher, the exact VGG-19, as eyes of the same method.
+    """Compare petit and its teachers as eyes of the same method, with as many evaluations.
 
-    Both with the same number of evaluations, on the layers that the teacher has, in float32.
+    The exact VGG-19 is also the judge here, so it is judged by what it optimised.
     """
     _need_shared()
     network, rows = judging_network(), {}
     layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
     for name, content, style in list(pairs(long_side=long_side))[::6]:
-        for eyes in ("petit", zoo.load(JUDGE)):
-            method = Gatys(network=eyes, style_layers=layers, content_layers=("relu4_1",))
-            out = stylized(method, content, style)
-            row = verdict(out, content, style, network).result
-            rows.setdefault(name, {})["petit" if eyes == "petit" else "teacher"] = row
-    ratio = median(r["petit"].style / r["teacher"].style for r in rows.values())
-    content = median(r["petit"].content / r["teacher"].content for r in rows.values())
+        for eyes, source in EYES.items():
+            method = Gatys(
+                network=zoo.load(source), style_layers=layers, content_layers=("relu4_1",)
+            )
+            row = verdict(stylized(method, content, style), content, style, network).result
+            rows.setdefault(name, {})[eyes] = (row.style, row.content)
+    over = {
+        (eyes, axis): median(r["petit"][axis] / r[eyes][axis] for r in rows.values())
+        for eyes in EYES
+        for axis in (0, 1)
+    }
     return {
-        "summary": {"style_petit_over_teacher": ratio, "content_petit_over_teacher": content},
-        "pairs": {
-            name: {eyes: (row.style, row.content) for eyes, row in both.items()}
-            for name, both in rows.items()
+        "summary": {
+            "style_petit_over_exact": over["exact", 0],
+            "content_petit_over_exact": over["exact", 1],
+            "style_petit_over_distilled": over["distilled", 0],
+            "content_petit_over_distilled": over["distilled", 1],
         },
+        "pairs": rows,
     }
