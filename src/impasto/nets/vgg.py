@@ -101,7 +101,7 @@ class VGG(nn.Module):
 
     def _mapped(self, image: Tensor) -> Tensor:
         # Not as the convolution that it is: with three channels that is far slower.
-        weight, bias = self.input.weight.flatten(1), self.input.bias
+        weight, bias = self.input.weight.flatten(1), self.get_parameter("input.bias")
         scale = weight.diagonal()
         if torch.equal(weight, scale.diag()):
             return torch.addcmul(bias.view(3, 1, 1), image, scale.view(3, 1, 1))
