@@ -35,7 +35,7 @@ from impasto.nets.vgg import Pooling, bfloat16_is_fast
 from impasto.ops.resample import fit, mirror, pyramid, resize
 from impasto.optimize import Objective, Optimizer, climb
 
-CONTENT_WEIGHT, CONTENT_POWER, CONTENT_TRACE = 0.06, 1.5, 5e-4
+CONTENT_WEIGHT, CONTENT_TRACE = 0.0595, 1e-3
 LEAST_STRENGTH = 0.01
 """Below it nothing would be seen to change, and the weights would grow without bound."""
 OUTSIDE_WEIGHT = 10.0
@@ -220,7 +220,7 @@ def content_weight(strength: float) -> float:
     Towards 0 the content wins; at 1 a trace of it is left, so that flat regions know their place.
     """
     odds = (1 - strength) / max(strength, LEAST_STRENGTH)
-    return CONTENT_WEIGHT * odds**CONTENT_POWER + CONTENT_TRACE
+    return CONTENT_WEIGHT * odds + CONTENT_TRACE
 
 
 def _look(network: Network, image: Image, layers: Sequence[str]) -> Features:
