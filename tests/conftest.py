@@ -1,8 +1,13 @@
 """What several tests look with."""
 
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 import torch
 
+from impasto import methods
 from impasto.nets import petit
 from impasto.nets.vgg import VGG
 
@@ -22,3 +27,13 @@ def eyes() -> VGG:
         noise = torch.randn((width, width), generator=generator)
         state[f"metric.{tap}"] = torch.eye(width) + 0.05 * noise
     return VGG(state, pooling="average").requires_grad_(requires_grad=False)
+
+
+@pytest.fixture
+def tint(monkeypatch):
+    """Enter the method "tint" as a stranger's; gives what it was handed."""
+    made = runpy.run_path(str(Path(__file__).with_name("tint.py")))
+    entry = SimpleNamespace(name="tint", load=lambda: made["Tint"])
+    own = methods._strangers
+    monkeypatch.setattr(methods, "_strangers", lambda: [*own(), entry])
+    return made["SEEN"]
