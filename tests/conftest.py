@@ -1,5 +1,6 @@
 """What several tests look with."""
 
+import copy
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from impasto import methods
-from impasto.nets import petit
+from impasto.nets import decoder, petit, zoo
 from impasto.nets.vgg import VGG
 
 # A warning that torch gives once per process would fail whichever test happens to be first.
@@ -26,7 +27,29 @@ def eyes() -> VGG:
         width = petit.WIDTHS[tap.replace("relu", "conv")]
         noise = torch.randn((width, width), generator=generator)
         state[f"metric.{tap}"] = torch.eye(width) + 0.05 * noise
-    return VGG(state, pooling="average").requires_grad_(requires_grad=False)
+    return VGG(state, pooling=petit.POOLING).requires_grad_(requires_grad=False)
+
+
+@pytest.fixture
+def random_weights(monkeypatch, eyes) -> None:
+    """`petit` and the decoders have random weights wherever they are loaded by name."""
+    generator = torch.Generator().manual_seed(1)
+    widths = [petit.WIDTHS[f"conv{level}_1"] for level in range(1, 6)]
+    plain = {
+        f"relu{level}_1": decoder.initial_state(widths[:level], generator) for level in range(1, 6)
+    }
+    styled = decoder.initial_styled_state(widths[:4], generator)
+    styled["modulate.weight"] = torch.randn(styled["modulate.weight"].shape, generator=generator)
+    styled["modulate.weight"] *= 0.02
+    for state in (*plain.values(), styled):
+        # So that pictures have contrast and few values leave their range.
+        state["conv1_1.weight"] *= 0.035 / state["conv1_1.weight"].std()
+
+    inverses = {tap: decoder.Decoder(state) for tap, state in plain.items()}
+    one = decoder.StyledDecoder(styled)
+    monkeypatch.setattr(zoo, "load", lambda *_, **__: copy.deepcopy(eyes))
+    monkeypatch.setattr(decoder, "decoders", lambda: copy.deepcopy(inverses), raising=False)
+    monkeypatch.setattr(decoder, "styled", lambda: copy.deepcopy(one), raising=False)
 
 
 @pytest.fixture

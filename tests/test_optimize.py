@@ -39,6 +39,28 @@ def test_a_quadratic_is_descended_to_its_minimum(optimizer: Optimizer) -> None:
 
 
 @both
+def test_a_descent_ends_when_ten_steps_gain_too_little(optimizer: Optimizer) -> None:
+    def run(tolerance: float) -> list[float]:
+        least: list[float] = []
+        descend(
+            START,
+            bowl,
+            iterations=300,
+            optimizer=optimizer,
+            tolerance=tolerance,
+            after=lambda _step, _losses, best: least.append(height(best)),
+        )
+        return least
+
+    whole, ended = run(0.0), run(0.5)
+    assert len(whole) == 300
+    # The same path, left at the first step at which the ten before it have not halved the loss.
+    flat = (n for n in range(10, 300) if whole[n] > 0.5 * whole[n - 10])
+    assert len(ended) == next(flat) + 1 < 300
+    assert ended == whole[: len(ended)]
+
+
+@both
 @pytest.mark.parametrize("iterations", [1, 2, 7])
 def test_every_iteration_is_one_evaluation_and_is_told(
     optimizer: Optimizer, iterations: int

@@ -111,7 +111,7 @@ def total_variation(image: Image) -> Scalar:
     return torch.as_tensor(down + across).to(image)
 
 
-def outside(image: Image) -> Scalar:
+def outside(image: Float[Tensor, "N 3 H W"]) -> Scalar:
     """Mean squared distance of values to [0, 1]: a soft wall instead of a clip.
 
     Clipping during a descent breaks what L-BFGS has learnt about curvature and leaves flat patches.

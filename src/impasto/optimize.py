@@ -3,7 +3,7 @@
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from typing import Literal
 
@@ -24,6 +24,9 @@ HISTORY = 10
 
 _MARK = "__dynamo_disable"
 
+PATIENCE = 10
+"""A descent is flat when so many steps have gained less than the tolerance."""
+
 FINER = 0.65
 """A size gets so many of the steps that the next coarser one gets."""
 
@@ -35,6 +38,7 @@ def descend(
     iterations: int,
     optimizer: Optimizer = "lbfgs",
     rate: float = 0.03,
+    tolerance: float = 0.0,
     after: Callable[[int, dict[str, float], Image], None] = lambda *_: None,
 ) -> Image:
     """Change a picture until the objective is small.
@@ -45,25 +49,26 @@ def descend(
         iterations: evaluations of the objective.
         optimizer: L-BFGS (Liu and Nocedal 1989) or Adam (Kingma and Ba 2014).
         rate: peak step size of Adam; it decays by a cosine.
+        tolerance: share of the loss that ten steps must gain, or the descent ends.
         after: called after each evaluation with its number from 1, the losses and the picture.
 
     Returns:
         The picture with the smallest sum of losses that was met; finite if the start was.
     """
     x = image.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
-    best, least, step = x.detach().clone(), math.inf, 0
+    best, least = x.detach().clone(), [math.inf]
 
     def evaluate() -> Tensor:
-        nonlocal least, step
+        if _flat(least, tolerance):
+            raise _Flat
         losses = objective(x)
         total = torch.stack(list(losses.values())).sum()
         # L-BFGS lays all gradients end to end, which asks for the plain order in memory.
         x.grad = torch.autograd.grad(total, x)[0].contiguous()
-        if float(total.detach()) < least:
-            least = float(total.detach())
+        if float(total.detach()) < least[-1]:
             best.copy_(x.detach())
-        step += 1
-        after(step, {name: float(loss.detach()) for name, loss in losses.items()}, best)
+        least.append(min(least[-1], float(total.detach())))
+        after(len(least) - 1, {name: float(loss.detach()) for name, loss in losses.items()}, best)
         return total
 
     if optimizer == "lbfgs":
@@ -76,16 +81,29 @@ def descend(
                 tolerance_grad=0,
                 tolerance_change=0,
             )
-        lbfgs.step(evaluate)
+        with suppress(_Flat):
+            lbfgs.step(evaluate)
         return best
     with _without_compiler():
         adam = torch.optim.Adam([x], lr=rate, betas=(0.9, 0.99))
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(adam, iterations, eta_min=0.1 * rate)
-    for _ in range(iterations):
-        evaluate()
-        adam.step()
-        decay.step()
+    with suppress(_Flat):
+        for _ in range(iterations):
+            evaluate()
+            adam.step()
+            decay.step()
     return best
+
+
+class _Flat(Exception):  # noqa: N818 - not an error: nothing is left to gain
+    pass
+
+
+def _flat(least: Sequence[float], tolerance: float) -> bool:
+    """Whether the last steps gained too little; `least` is the smallest loss after each step."""
+    if not tolerance or len(least) <= PATIENCE + 1:
+        return False
+    return least[-1 - PATIENCE] - least[-1] < tolerance * least[-1 - PATIENCE]
 
 
 @contextmanager
@@ -113,6 +131,7 @@ def climb(
     iterations: int,
     optimizer: Optimizer = "lbfgs",
     rate: float = 0.03,
+    tolerance: float = 0.0,
     report: Report = silent,
 ) -> Image:
     """Descend at each size in turn, every size beginning with the result of the one before.
@@ -124,6 +143,7 @@ def climb(
         iterations: evaluations in all; a finer size gets fewer of them, but at least one.
         optimizer: as in `descend`.
         rate: as in `descend`.
+        tolerance: as in `descend`, at each size.
         report: is told of every evaluation.
 
     Returns:
@@ -153,6 +173,7 @@ def climb(
             iterations=steps,
             optimizer=optimizer,
             rate=rate,
+            tolerance=tolerance,
             after=after,
         )
     return image.clamp(0, 1)

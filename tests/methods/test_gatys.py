@@ -97,7 +97,10 @@ def test_more_strength_is_more_style_and_less_content(eyes: VGG) -> None:
 def test_the_weight_of_content_falls_with_strength_to_a_trace() -> None:
     content = [content_weight(s / 100) for s in range(1, 101)]
     assert content == sorted(content, reverse=True)
-    assert 0 < content[-1] < 0.02 * content[49] < 0.01
+    # Each quarter of the way down less than half of the weight is left, and a trace at its end.
+    quarters = [content_weight(s) for s in (0.25, 0.5, 0.75, 1.0)]
+    assert all(b <= 0.51 * a for a, b in pairwise(quarters))
+    assert 0 < content[-1] < 0.03
 
 
 # --- styles --------------------------------------------------------------------------------------
@@ -252,7 +255,7 @@ def test_normalised_gradients_descend_too(eyes: VGG) -> None:
         return paint(eyes, normalize_gradients=True, **options)
 
     weak, strong = distances(eyes, run(strength=0.2)), distances(eyes, run(strength=0.9))
-    assert max(weak[0], strong[0]) < 0.5 * distances(eyes, CONTENT)[0]
+    assert max(weak[0], strong[0]) < 0.6 * distances(eyes, CONTENT)[0]
     assert weak[1] < strong[1]
 
 
@@ -314,16 +317,23 @@ def test_a_stylizer_serves_several_frames(eyes: VGG) -> None:
 # --- networks ------------------------------------------------------------------------------------
 
 
+def plain() -> dict[str, torch.Tensor]:
+    """The weights of a network of petit's widths that hands on one value a channel."""
+    state, narrow = petit.initial_state(torch.Generator().manual_seed(3)), {}
+    for key, value in state.items():
+        doubled = key.endswith("_1.weight") and not key.startswith("conv1")
+        narrow[key] = value.chunk(2, 1)[0].contiguous() if doubled else value
+    return narrow
+
+
 def write(path: Path) -> str:
-    """A file with a network of petit's shape."""
-    state = petit.initial_state(torch.Generator().manual_seed(3))
-    save_file(state, path, {"pooling": "average"})
+    """A file with such a network."""
+    save_file(plain(), path, {"pooling": "average"})
     return str(path)
 
 
 def test_a_file_is_a_network_with_either_pooling(tmp_path: Path) -> None:
-    name = write(tmp_path / "eyes.safetensors")
-    state = petit.initial_state(torch.Generator().manual_seed(3))
+    name, state = write(tmp_path / "eyes.safetensors"), plain()
     for pooling in ("average", "max"):
         expected = paint(VGG(state, pooling=pooling))
         assert torch.equal(paint(name, pooling=pooling, precision="float32"), expected)
@@ -356,7 +366,7 @@ def test_the_network_goes_where_the_pictures_are(
 
 def test_any_module_is_a_network_by_its_layer_names(eyes: VGG) -> None:
     """The same network twice: our class without metrics, and plain modules that are hooked."""
-    state = petit.initial_state(torch.Generator().manual_seed(3))
+    state = plain()
     parts: dict[str, nn.Module] = {"input": nn.Conv2d(3, 3, 1)}
     channels = 3
     for name, width in list(petit.WIDTHS.items())[:4]:
@@ -407,7 +417,7 @@ from impasto.methods.gatys import Gatys
 from impasto.nets import petit
 from impasto.nets.vgg import VGG
 
-eyes = VGG(petit.initial_state(torch.Generator().manual_seed(3)), pooling="average")
+eyes = VGG(petit.initial_state(torch.Generator().manual_seed(3)), pooling=petit.POOLING)
 draw = torch.Generator().manual_seed(1)
 content, style = torch.rand((2, 1, 3, 40, 56), generator=draw)
 method = Gatys(network=eyes, iterations=4, coarsest=28, start="noise")

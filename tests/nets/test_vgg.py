@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from impasto.core.errors import WeightsError
 from impasto.nets import petit
@@ -12,7 +13,16 @@ WIDTHS = {"conv1_1": 3, "conv1_2": 5, "conv2_1": 4, "conv3_1": 7, "conv3_2": 6}
 IMAGE = torch.rand((2, 3, 21, 18), generator=torch.Generator().manual_seed(2))
 
 
-def weights(*, seed: int = 1) -> dict[str, Tensor]:
+class Both(nn.Module):
+    """Averages, then maxima."""
+
+    def forward(self, h: Tensor) -> Tensor:
+        windows = F.unfold(h, 2, stride=2).unflatten(1, (h.shape[1], 4))
+        found = torch.cat([windows.mean(2), windows.amax(2)], 1)
+        return found.unflatten(2, (h.shape[2] // 2, h.shape[3] // 2))
+
+
+def weights(*, seed: int = 1, pooling: Pooling = "max") -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape: int) -> Tensor:
@@ -21,6 +31,7 @@ def weights(*, seed: int = 1) -> dict[str, Tensor]:
     state = {"input.weight": draw(3, 3, 1, 1), "input.bias": draw(3)}
     channels = 3
     for name, width in WIDTHS.items():
+        channels *= 1 + (pooling == "both" and name in ("conv2_1", "conv3_1"))
         state |= {f"{name}.weight": draw(width, channels, 3, 3), f"{name}.bias": draw(width)}
         channels = width
     return state
@@ -34,23 +45,25 @@ def by_hand(
     h = h + state["input.bias"].view(3, 1, 1)
     found = {}
     for name, width in WIDTHS.items():
+        h = pool(h) if name in ("conv2_1", "conv3_1") else h
         conv = nn.Conv2d(h.shape[1], width, 3, padding=1, padding_mode=padding)
         conv.load_state_dict({part: state[f"{name}.{part}"] for part in ("weight", "bias")})
-        before = [pool] if name in ("conv2_1", "conv3_1") else []
-        h = nn.Sequential(*before, conv, nn.ReLU())(h)
+        h = nn.Sequential(conv, nn.ReLU())(h)
         found[name.replace("conv", "relu")] = h
     return found
 
 
 @pytest.mark.parametrize(
-    ("pooling", "pool"), [("max", nn.MaxPool2d(2)), ("average", nn.AvgPool2d(2))]
+    ("pooling", "pool"),
+    [("max", nn.MaxPool2d(2)), ("average", nn.AvgPool2d(2)), ("both", Both())],
 )
 @pytest.mark.parametrize("padding", ["reflect", "zeros"])
 def test_every_layer_is_that_of_a_stack_of_modules(
     pooling: Pooling, pool: nn.Module, padding: Padding
 ) -> None:
-    expected = by_hand(weights(), IMAGE, pool=pool, padding=padding)
-    network = VGG(weights(), pooling=pooling, padding=padding)
+    state = weights(pooling=pooling)
+    expected = by_hand(state, IMAGE, pool=pool, padding=padding)
+    network = VGG(state, pooling=pooling, padding=padding)
     assert network.layers == tuple(expected)
     found = network(IMAGE, network.layers)
     assert found.keys() == expected.keys()
@@ -80,9 +93,8 @@ def test_no_layer_runs_that_is_deeper_than_needed() -> None:
 @pytest.mark.parametrize(
     "size", [(16, 16), (17, 17), (16, 64), (10, 128), (1, 40), (40, 3), (2, 2), (1, 1)]
 )
-@pytest.mark.parametrize("pooling", ["max", "average"])
-def test_tiny_and_thin_pictures_reach_every_tap(size: tuple[int, int], pooling: Pooling) -> None:
-    network = VGG(petit.initial_state(torch.Generator().manual_seed(1)), pooling=pooling)
+def test_tiny_and_thin_pictures_reach_every_tap(size: tuple[int, int]) -> None:
+    network = VGG(petit.initial_state(torch.Generator().manual_seed(1)), pooling=petit.POOLING)
     image = torch.rand((1, 3, *size), generator=torch.Generator().manual_seed(2)).requires_grad_()
     found = network(image, network.layers)
     for name, f in found.items():
@@ -103,7 +115,7 @@ def test_a_flat_picture_is_flat_at_every_layer(eyes: VGG) -> None:
 @torch.no_grad()
 def test_half_precision_is_close_and_keeps_the_input_map_exact() -> None:
     state = petit.initial_state(torch.Generator().manual_seed(1))
-    full, half = VGG(state, pooling="average"), VGG(state, pooling="average").half()
+    full, half = VGG(state, pooling="both"), VGG(state, pooling="both").half()
     assert half.input.weight.dtype == torch.float32
     f, h = full(IMAGE, petit.TAPS), half(IMAGE, petit.TAPS)
     for tap in petit.TAPS:
@@ -152,7 +164,7 @@ def test_weights_without_a_convolution_are_refused() -> None:
 
 def test_petit_costs_what_it_says() -> None:
     state = petit.initial_state(torch.Generator().manual_seed(1))
-    network, side, macs = VGG(state), 64, 0
+    network, side, macs = VGG(state, pooling=petit.POOLING), 64, 0
 
     def count(conv: nn.Module, _: object, output: Tensor) -> None:
         nonlocal macs

@@ -201,7 +201,7 @@ def test_the_table_is_complete_and_its_digests_begin_as_torchvision_names_its_fi
     table = models()
     assert set(table) == {"petit", "vgg16", "vgg19"}
     assert table["petit"].kind == "bundled"
-    assert table["petit"].pooling == "average"
+    assert table["petit"].pooling == "both"
     for name in ("vgg16", "vgg19"):
         model = table[name]
         assert model.url.endswith("/" + model.file)
@@ -245,12 +245,20 @@ def test_unknown_name():
 
 
 def test_an_unknown_pooling_is_refused_before_anything_is_downloaded(tmp_path, vgg19):
-    with pytest.raises(OptionError, match="pooling must be one of average, max; got 'median'"):
+    with pytest.raises(
+        OptionError, match="pooling must be one of average, both, max; got 'median'"
+    ):
         load("vgg19", pooling="median")  # type: ignore[arg-type]
     assert vgg19.asked == []
     path = ours(tmp_path / "a.safetensors", metadata={"pooling": "median"})
     with pytest.raises(OptionError, match="got 'median'"):
         load(path)
+
+
+def test_a_network_that_needs_both_poolings_has_no_choice(tmp_path):
+    assert load("petit", pooling="both").pooling == "both"
+    with pytest.raises(OptionError, match="pooling of petit is both and cannot be chosen"):
+        load("petit", pooling="max")
 
 
 def test_pooling_comes_from_the_argument_then_the_metadata_then_is_max(tmp_path):
@@ -352,7 +360,7 @@ def flip_last_byte(path: Path) -> None:
 
 def test_a_bundled_file_is_checked_on_every_load(monkeypatch, tmp_path):
     path = ours(tmp_path / "petit.safetensors")
-    petit = replace(models()["petit"], sha256=digest(path))
+    petit = replace(models()["petit"], sha256=digest(path), pooling="average")
     monkeypatch.setattr(zoo, "WEIGHTS", tmp_path)
     monkeypatch.setattr(zoo, "_table", lambda: (petit,))
     assert load("petit").pooling == "average"

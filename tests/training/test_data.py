@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from impasto.core.errors import MediaError, OptionError
-from impasto.training.data import HOLD_OUT, Crops, held_out, pictures, split
+from impasto.training.data import HOLD_OUT, Crops, Pairs, held_out, listed, pictures, split
 
 
 def test_pictures_are_held_out_by_their_name_alone():
@@ -89,3 +89,41 @@ def test_a_large_picture_is_reduced_so_that_crops_show_things(tmp_path: Path):
     x = Crops([tmp_path / "large.png"], size=32, generator=torch.Generator()).plain(4)
     # Each value is the mean of at least 2 × 2.
     assert x.std() < 0.6 * noise.std() / 255
+
+
+def test_pairs_mix_photographs_and_paintings(monkeypatch: pytest.MonkeyPatch):
+    drawn: list[tuple[str, str, int]] = []
+
+    def note(kind: str):
+        def draw(self: Crops, count: int) -> torch.Tensor:
+            name = self.paths[0].name
+            drawn.append((kind, name, count))
+            return torch.full((count, 3, 8, 8), float(name == "painting"))
+
+        return draw
+
+    for kind in ("plain", "recoloured", "varied"):
+        monkeypatch.setattr(Crops, kind, note(kind))
+    generator, device = torch.Generator().manual_seed(0), torch.device("cpu")
+    pairs = Pairs(
+        [Path("photo")],
+        [Path("painting")],
+        size=8,
+        paintings_share=0.7,
+        generator=generator,
+        device=device,
+    )
+    contents, styles, mixed = pairs.contents(5), pairs.styles(1000), pairs.mixed(7)
+    assert [kind for kind, _, _ in drawn] == ["plain", *2 * ["recoloured"], *2 * ["varied"]]
+    assert not contents.any()
+    assert 0.65 < float(styles.mean()) < 0.75
+    assert styles.is_contiguous(memory_format=torch.channels_last)
+    paintings = mixed.mean((1, 2, 3))
+    assert paintings.sum() == 3
+    assert paintings.tolist() != sorted(paintings.tolist())
+
+
+def test_a_list_of_pictures_is_known_by_its_names():
+    paths = [Path("a/1.jpg"), Path("a/2.jpg")]
+    expected = hashlib.sha256(b"1.jpg\n2.jpg").hexdigest()[:16]
+    assert listed(paths) == f"2 of digest {expected}"

@@ -80,7 +80,7 @@ def check_results(folder: Path, teacher: Path) -> None:
     assert components[1] < 0.9 * components[0]
 
     network = zoo.load(folder / "petit.safetensors")
-    assert network.pooling == "average"
+    assert network.pooling == petit.POOLING
     features = network(torch.rand(1, 3, 32, 32), petit.TAPS)
     assert all(bool(features[tap].isfinite().all()) for tap in petit.TAPS)
     assert all(network.metric(tap) is not None for tap in petit.TAPS)

@@ -6,15 +6,14 @@ import torch
 from impasto.losses import Gram
 from impasto.nets import petit, zoo
 from impasto.nets.vgg import VGG
-from impasto.training.student import Student, errors, judged
+from impasto.training.student import Student, components, errors, judged
 from impasto.training.teachers import Teachers
-from impasto.training.visits import VISITS, sheet, stylized, visit
+from impasto.training.visits import VISITS, visit
 
 
 @pytest.fixture
 def student(teacher: Path) -> Student:
-    widths = {tap: petit.WIDTHS[tap.replace("relu", "conv")] for tap in petit.TAPS}
-    made = Student(Teachers([zoo.load(teacher)], widths), torch.Generator().manual_seed(0))
+    made = Student(Teachers([zoo.load(teacher)], components()), torch.Generator().manual_seed(0))
     return made.requires_grad_(requires_grad=False)
 
 
@@ -22,25 +21,9 @@ def crops(count: int, seed: int = 0, side: int = 32) -> torch.Tensor:
     return torch.rand((count, 3, side, side), generator=torch.Generator().manual_seed(seed))
 
 
-def test_petit_costs_what_it_says():
-    network, side = VGG(petit.initial_state(torch.Generator())), 64
-    counted = 0
-
-    def count(module: torch.nn.Module, _inputs: object, output: torch.Tensor) -> None:
-        nonlocal counted
-        assert isinstance(module, torch.nn.Conv2d)
-        counted += output[0].numel() * module.weight[0].numel()
-
-    for name, module in network.named_children():
-        if name.startswith("conv"):
-            module.register_forward_hook(count)
-    network(crops(1, side=side), [network.layers[-1]])
-    assert counted / side**2 == petit.multiply_adds() <= 16_000
-
-
 def test_what_is_shipped_measures_what_was_learnt(student: Student):
     """Distances in the metric are distances of the components that the student gives."""
-    eyes = VGG(student.shipped(), pooling="average")
+    eyes = VGG(student.shipped(), pooling=petit.POOLING)
     x, y = crops(1), crops(1, seed=1)
     said = [student(each) for each in (x, y)]
     seen = [eyes(each, petit.TAPS) for each in (x, y)]
@@ -91,7 +74,7 @@ def test_judgement_is_0_for_the_truth_and_1_for_saying_nothing():
 
 
 def test_descents_pass_through_pictures_that_come_closer(student: Student):
-    eyes = VGG(student.shipped(), pooling="average").requires_grad_(requires_grad=False)
+    eyes = VGG(student.shipped(), pooling=petit.POOLING).requires_grad_(requires_grad=False)
     content, style = crops(3), 0.2 * crops(3, seed=1) + torch.tensor([0.7, 0.0, 0.4]).view(3, 1, 1)
 
     def visited() -> torch.Tensor:
@@ -109,14 +92,3 @@ def test_descents_pass_through_pictures_that_come_closer(student: Student):
             float(loss(eyes(x[n : n + 1], ["relu3_1"]), goal)) for x in found.chunk(3)
         )
         assert late < early
-
-
-def test_a_sheet_shows_every_pair_where_its_row_and_column_meet(student: Student):
-    eyes = student.eyes()
-    contents, styles = [crops(1), crops(1, seed=1)], [crops(1, seed=2), crops(1, seed=3)]
-    made = sheet(eyes, contents, styles, iterations=3)
-    assert made.shape == (1, 3, 96, 96)
-    assert torch.equal(made[:, :, 64:, :32], contents[1])
-    assert torch.equal(made[:, :, :32, 64:], styles[1])
-    expected = stylized(eyes, contents[0], styles[1], iterations=3)
-    assert torch.equal(made[:, :, 32:64, 64:], expected)

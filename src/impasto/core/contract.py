@@ -1,10 +1,11 @@
 """The one contract between methods and everything above them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
+from torch import Tensor
 
 from impasto.core.progress import Report, silent
 from impasto.core.tensors import Image, Mask
@@ -12,17 +13,19 @@ from impasto.core.tensors import Image, Mask
 
 @dataclass(frozen=True)
 class Style:
-    """One thing to imitate.
+    """One thing to imitate: a picture, or what was measured of one.
 
     Attributes:
-        image: (1, 3, H, W), sRGB in [0, 1].
+        image: (1, 3, H, W), sRGB in [0, 1]; None where only `measured` is known.
         weight: share of this style among several, above 0; shares are normalised to sum to one.
         region: where in the style to look; None is everywhere.
+        measured: what a method's `measure` gave of a picture, in its stead.
     """
 
-    image: Image
+    image: Image | None
     weight: float = 1.0
     region: Mask | None = None
+    measured: Mapping[str, Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,14 @@ class Frame:
     Attributes:
         content: (1, 3, H, W), sRGB in [0, 1].
         start: a picture to begin at instead of where the method would, of any size.
+        regions: where each style applies, one a style, in the size of the content; none means that
+            all are blended everywhere. Where they overlap they share, where none is the content
+            stays.
     """
 
     content: Image
     start: Image | None = None
+    regions: Sequence[Mask] = ()
 
 
 @runtime_checkable
@@ -53,4 +60,68 @@ class Method(Protocol):
 
     def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
         """Do once what does not depend on the content."""
+        ...
+
+
+@runtime_checkable
+class Measuring(Method, Protocol):
+    """A method to which a style is a few statistics that can be kept in place of its picture."""
+
+    def measure(self, image: Image) -> dict[str, Tensor]:
+        """What the method needs to know of a style picture; `Style.measured` takes it."""
+        ...
+
+
+class Box(NamedTuple):
+    """A rectangle of pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+Sums = dict[str, Tensor]
+"""Name to a sum over pixels, in float64: the sums of two tiles are those of both together."""
+
+
+@runtime_checkable
+class Pass(Protocol):
+    """One change of a picture, which a tile needs its surroundings and some sums of the whole for.
+
+    Attributes:
+        margin: pixels of surroundings that decide about a pixel.
+        multiple: tiles begin at multiples of it.
+    """
+
+    @property
+    def margin(self) -> int:
+        """In pixels."""
+        ...
+
+    @property
+    def multiple(self) -> int:
+        """In pixels."""
+        ...
+
+    def gather(self, frame: Frame, inside: Box) -> Sums:
+        """The sums over one tile.
+
+        Args:
+            frame: the tile with its surroundings.
+            inside: the tile itself within the frame.
+        """
+        ...
+
+    def change(self, sums: Sums) -> Callable[[Frame], Image]:
+        """What is to be done with each tile, now that the sums over all of them are known."""
+        ...
+
+
+@runtime_checkable
+class InPasses(Stylizer, Protocol):
+    """A stylizer that works pass by pass, so that it can work tile by tile."""
+
+    def passes(self, size: tuple[int, int]) -> Sequence[Pass]:
+        """What is done to a picture of this height and width; each on the result of the last."""
         ...

@@ -31,11 +31,12 @@ from impasto.core.tensors import Features, Image
 from impasto.features import Network, choose
 from impasto.losses import PIXELS, Content, Grain, Gram, outside, total_variation, unit_gradient
 from impasto.nets import zoo
-from impasto.nets.vgg import Pooling, bfloat16_is_fast
+from impasto.nets.vgg import bfloat16_is_fast
 from impasto.ops.resample import fit, mirror, pyramid, resize
 from impasto.optimize import Objective, Optimizer, climb
 
-CONTENT_WEIGHT, CONTENT_TRACE = 0.0595, 1e-3
+CONTENT_WEIGHT, CONTENT_TRACE = 0.06, 0.02
+"""Below this trace a picture comes no closer to the style; it only loses its way."""
 LEAST_STRENGTH = 0.01
 """Below it nothing would be seen to change, and the weights would grow without bound."""
 OUTSIDE_WEIGHT = 10.0
@@ -59,6 +60,9 @@ class Gatys(Options):
     )
     optimizer: Optimizer = Field("lbfgs", description="L-BFGS, or Adam, which needs less memory")
     rate: float = Field(0.03, gt=0, le=10, description="Adam's step size", **ADVANCED)
+    tolerance: float = Field(
+        0.0, ge=0, lt=1, description="end a size when ten steps gain a smaller share", **ADVANCED
+    )
     coarsest: int = Field(
         128, ge=16, description="long side at which the climb starts, in pixels", **ADVANCED
     )
@@ -80,8 +84,8 @@ class Gatys(Options):
     tv_weight: float = Field(
         0.0, ge=0, description="weight of total variation: smooths", **ADVANCED
     )
-    pooling: Pooling | None = Field(
-        None, description="pooling of the network; its own by default", **ADVANCED
+    pooling: Literal["max", "average"] | None = Field(
+        None, description="pooling of VGG-16 or VGG-19; their own by default", **ADVANCED
     )
     normalize_gradients: bool = Field(
         False, description="give the gradient of every term the same size", **ADVANCED
@@ -94,18 +98,18 @@ class Gatys(Options):
         """Load the network and check the layers; the styles are measured at each frame's sizes.
 
         Raises:
-            OptionError: no style, or layers and weights that do not fit the network.
+            OptionError: no style or one without its picture, or layers and weights that do not fit
+                the network.
             WeightsError: the network's weights cannot be had.
         """
-        if not styles:
-            raise OptionError("at least one style is needed")
-        network = self._network(styles[0].image.device)
+        pictures = _pictures(styles)
+        network = self._network(pictures[0][0].device)
         style_layers = choose(network, self.style_layers, option="style_layers")
         content_layers = choose(network, self.content_layers, option="content_layers")
         return _Stylizer(
             self,
             network,
-            tuple(styles),
+            pictures,
             int(torch.randint(2**31, (), generator=generator)),
             [
                 *_weighted(Gram, network, style_layers, self.style_weights),
@@ -136,13 +140,15 @@ class _Term:
 class _Stylizer:
     options: Gatys
     network: Network
-    styles: tuple[Style, ...]
+    styles: list[tuple[Image, float]]
     seed: int
     style_losses: list[_Term]
     content_losses: list[_Term]
     measured: dict[int, list[Tensor]] = field(default_factory=dict)
 
     def __call__(self, frame: Frame, *, report: Report = silent) -> Image:
+        if frame.regions:
+            raise OptionError("gatys blends its styles everywhere; adain and wct take regions")
         if self.options.strength == 0:
             return frame.content.clone()
         height, width = frame.content.shape[2:]
@@ -154,6 +160,7 @@ class _Stylizer:
             iterations=self.options.iterations,
             optimizer=self.options.optimizer,
             rate=self.options.rate,
+            tolerance=self.options.tolerance,
             report=report,
         )
 
@@ -163,7 +170,7 @@ class _Stylizer:
         if self.options.start == "noise":
             noise = torch.rand((1, 3, *size), generator=torch.Generator().manual_seed(self.seed))
             return noise.to(frame.content)
-        picture = frame.content if self.options.start == "content" else self.styles[0].image
+        picture = frame.content if self.options.start == "content" else self.styles[0][0]
         return resize(picture, size)
 
     def _objective(self, content: Image, size: tuple[int, int]) -> Objective:
@@ -204,14 +211,24 @@ class _Stylizer:
         """The blended Gram matrix of every style layer, the styles at the scale of this result."""
         if long_side not in self.measured:
             side = max(16, round(long_side * self.options.style_scale))
-            share = sum(style.weight for style in self.styles)
+            total = sum(weight for _, weight in self.styles)
             blended = [torch.zeros(()) for _ in self.style_losses]
-            for style in self.styles:
-                image = resize(style.image, fit(*style.image.shape[2:], long_side=side))
+            for picture, weight in self.styles:
+                image = resize(picture, fit(*picture.shape[2:], long_side=side))
                 for i, target in enumerate(_measure(self.network, image, self.style_losses)):
-                    blended[i] = blended[i] + style.weight / share * target
+                    blended[i] = blended[i] + weight / total * target
             self.measured[long_side] = blended
         return self.measured[long_side]
+
+
+def _pictures(styles: Sequence[Style]) -> list[tuple[Image, float]]:
+    """The pictures of the styles and their weights."""
+    if not styles:
+        raise OptionError("at least one style is needed")
+    pictures = [(style.image, style.weight) for style in styles if style.image is not None]
+    if len(pictures) < len(styles):
+        raise OptionError("gatys needs the picture of a style; a .style file does not hold it")
+    return pictures
 
 
 def content_weight(strength: float) -> float:

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from impasto.core.errors import WeightsError
 
 Padding = Literal["reflect", "zeros"]
-Pooling = Literal["max", "average"]
+Pooling = Literal["max", "average", "both"]
 POOLINGS: tuple[str, ...] = get_args(Pooling)
 
 _CONV = re.compile(r"conv(\d)_(\d)\.weight")
@@ -31,10 +31,11 @@ class VGG(nn.Module):
     Args:
         state: `convX_Y.weight` (O, I, 3, 3) and `convX_Y.bias` (O,) for each convolution;
             optionally `input.weight` (3, 3, 1, 1) and `input.bias` (3,), the affine map from RGB in
-            [0, 1] to what the first convolution expects, and `metric.reluX_Y` (C, C), see
+            [0, 1] to what the first convolution expects, and `metric.reluX_Y` (K, C), see
             `metric`.
         pooling: how a stage is halved. Gatys et al. found that averaging gives smoother pictures;
-            a network is only exact with the pooling that it was trained with.
+            a network is only exact with the pooling that it was trained with. "both" hands on the
+            average and the maximum side by side, so the next convolution has twice the inputs.
         padding: what lies beyond the border: the mirrored picture, or zeros, with which VGG was
             trained and a judge is exact.
 
@@ -60,7 +61,8 @@ class VGG(nn.Module):
         self.input = _conv(identity | dict(state), "input", kernel=(3, 1, 1))
         channels = 3
         for name in names:
-            conv = _conv(state, name, kernel=(channels, 3, 3))
+            doubled = pooling == "both" and _begins_stage(name)
+            conv = _conv(state, name, kernel=(channels * (1 + doubled), 3, 3))
             self.add_module(name, conv)
             channels = conv.out_channels
         self.metrics = {
@@ -88,7 +90,7 @@ class VGG(nn.Module):
         for layer in self.layers:
             if len(found) == len(wanted):
                 break
-            if layer.endswith("_1") and layer != "relu1_1":
+            if _begins_stage(layer):
                 h = self._halved(h)
             # Reflection needs two pixels along a side; where there is only one, it repeats.
             mirror = "reflect" if min(h.shape[2:]) > 1 else "replicate"
@@ -110,7 +112,13 @@ class VGG(nn.Module):
     def _halved(self, h: Tensor) -> Tensor:
         # A side of one (a thin picture, deep down) cannot be halved and stays.
         window = [min(2, side) for side in h.shape[2:]]
-        return F.max_pool2d(h, window) if self.pooling == "max" else F.avg_pool2d(h, window)
+        match self.pooling:
+            case "max":
+                return F.max_pool2d(h, window)
+            case "average":
+                return F.avg_pool2d(h, window)
+            case "both":
+                return torch.cat([F.avg_pool2d(h, window), F.max_pool2d(h, window)], 1)
 
     def _apply(self, fn: Any, recurse: bool = True) -> "VGG":
         self.metrics = {tap: fn(metric) for tap, metric in self.metrics.items()}
@@ -123,12 +131,16 @@ class VGG(nn.Module):
         return self
 
     def metric(self, tap: str) -> Tensor | None:
-        """The matrix (C, C) in which to measure distances at this tap; None is the identity.
+        """The matrix (K, C) in which to measure distances at this tap; None is the identity.
 
-        A distilled network carries one per tap: it maps its channels to the leading principal
+        A distilled network carries one per tap: it maps its C channels to the K leading principal
         components of its teacher's, so that ‖M f − M g‖ is the teacher's distance.
         """
         return self.metrics.get(tap)
+
+
+def _begins_stage(name: str) -> bool:
+    return name.endswith("_1") and not name.endswith("1_1")
 
 
 def _conv(state: Mapping[str, Tensor], name: str, *, kernel: tuple[int, int, int]) -> nn.Conv2d:
@@ -138,7 +150,8 @@ def _conv(state: Mapping[str, Tensor], name: str, *, kernel: tuple[int, int, int
         raise WeightsError(f"{name}.weight must be (O, {', '.join(map(str, kernel))}); got {shape}")
     if tuple(bias.shape) != shape[:1]:
         raise WeightsError(f"{name}.bias must be ({shape[0]},); got {tuple(bias.shape) or 'none'}")
-    conv = nn.Conv2d(kernel[0], shape[0], kernel[1:])
+    # Without first values, which would be drawn from the global generator.
+    conv = nn.utils.skip_init(nn.Conv2d, kernel[0], shape[0], kernel[1:])
     conv.load_state_dict({"weight": weight.float(), "bias": bias.float()})
     return conv
 

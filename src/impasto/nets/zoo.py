@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from impasto.core.errors import OptionError, WeightsError
-from impasto.nets.fetch import Meter, build, cache_folder, check, fetch, recorded, silent
+from impasto.nets.fetch import Meter, build, cache_folder, check, digest, fetch, recorded, silent
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +25,7 @@ MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
 """What torchvision's networks expect RGB in [0, 1] to be normalised with."""
 
-_OURS = re.compile(r"(input|conv\d_\d)\.(weight|bias)|metric\.\w+")
+_OURS = r"(input|conv\d_\d)\.(weight|bias)|metric\.\w+"
 _TORCHVISION = re.compile(r"features\.\d+\.(weight|bias)")
 _NUMBER = r"\s*(\d+(?:\.\d+)?)\s*"
 _OXFORD = re.compile(rf"RGB\b.*?{_NUMBER}\*\s*x\s*-\s*\({_NUMBER},{_NUMBER},{_NUMBER}\)")
@@ -38,10 +38,11 @@ class Model:
     Attributes:
         name: what `load` takes.
         kind: whether the weights come with the package or from the web.
+        role: whether it looks at pictures or makes them from what `petit` saw.
         file: name of the file with the weights.
         sha256: its digest in hexadecimal, or the first characters.
-        pooling: how the network was trained to halve a stage.
         licence, about, origin: for people.
+        pooling: how the network was trained to halve a stage; nothing for a decoder.
         url: where a download comes from.
         size: bytes of the download, None where they are not known.
         stages: convolutions of each stage in a torchvision file.
@@ -51,10 +52,11 @@ class Model:
     kind: Literal["bundled", "download"]
     file: str
     sha256: str
-    pooling: str
     licence: str
     about: str
     origin: str
+    role: Literal["network", "decoder"] = "network"
+    pooling: str = ""
     url: str = ""
     size: int | None = None
     stages: tuple[int, ...] = ()
@@ -86,7 +88,12 @@ def _table() -> tuple[Model, ...]:
 
 def models() -> dict[str, Model]:
     """The networks that are known by name, in the order in which to show them."""
-    return {model.name: model for model in _table()}
+    return {model.name: model for model in _table() if model.role == "network"}
+
+
+def decoders() -> dict[str, Model]:
+    """The decoders that come with the package, by method."""
+    return {model.name: model for model in _table() if model.role == "decoder"}
 
 
 def load(
@@ -99,7 +106,7 @@ def load(
     - `.safetensors` with `convX_Y.weight` and `.bias`, perhaps `metric.reluX_Y`, and the map from
       RGB in [0, 1] to what the first convolution expects: either as `input.weight` (3, 3, 1, 1)
       and `input.bias` (3,), or in words as metadata, `input` = "RGB, 255*x - (r, g, b)" with the
-      network's own numbers. The metadata `pooling` may be "max", the default, or "average".
+      network's own numbers. The metadata `pooling` may be "max", the default, "average" or "both".
     - `.pth` or `.pt`, a state dict in torchvision's layout of VGG-16 or VGG-19. Its pictures are
       taken to be normalised as torchvision's are; for others write a safetensors file.
 
@@ -108,7 +115,8 @@ def load(
 
     Args:
         name_or_path: a key of `models()` or a file.
-        pooling: "max" or "average"; None is what the network was trained with.
+        pooling: "max" or "average"; None is what the network was trained with. One that was
+            trained with both has no choice.
         report: is told of a download's progress.
 
     Raises:
@@ -121,8 +129,42 @@ def load(
     model = models().get(str(name_or_path))
     path = _of_model(model, report) if model else _of_user(name_or_path)
     state, metadata = _read(path)
-    trained = model.pooling if model else metadata.get("pooling", "max")
-    return _build(state, path, pooling or _pooling(trained))
+    trained = _pooling(model.pooling if model else metadata.get("pooling", "max"))
+    if trained == "both" and pooling not in (None, "both"):
+        raise OptionError(f"pooling of {name_or_path} is both and cannot be chosen")
+    return _build(state, path, pooling or trained)
+
+
+def load_decoder(name: str) -> "dict[str, Tensor]":
+    """The weights of a decoder that comes with the package, as `impasto.nets.decoder` takes them.
+
+    Args:
+        name: a key of `decoders()`.
+
+    Raises:
+        WeightsError: there is none, it is missing or damaged, or it was trained for another `petit`
+            than the one that is bundled.
+    """
+    import json
+
+    model = decoders().get(name)
+    if model is None:
+        raise WeightsError(f"no decoder for {name} comes with this version of impasto")
+    path = _of_model(model, silent)
+    state, metadata = _tensors(path)
+    if json.loads(metadata.get("eyes", '""')) != models()["petit"].sha256:
+        raise WeightsError(f"{path} was trained for another version of petit; train it again")
+    return state
+
+
+def fingerprint(name_or_path: str | Path) -> str:
+    """SHA-256 of the file with the weights of a network that can be had without the web.
+
+    Raises:
+        WeightsError: the file cannot be read.
+    """
+    model = models().get(str(name_or_path))
+    return digest(model.path if model else Path(name_or_path).expanduser())
 
 
 def _pooling(name: str) -> "Pooling":
@@ -180,16 +222,20 @@ def _read(path: Path) -> "tuple[dict[str, Tensor], dict[str, str]]":
     raise WeightsError(f"{path} is no network: it must end in .safetensors, .pth or .pt")
 
 
-def _safetensors(path: Path) -> "tuple[dict[str, Tensor], dict[str, str]]":
+def _tensors(path: Path, *, named: str = ".*") -> "tuple[dict[str, Tensor], dict[str, str]]":
+    """Those tensors of a safetensors file whose names match in full, and its metadata."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            keys = [key for key in file.keys() if _OURS.fullmatch(key)]  # noqa: SIM118 - no mapping
-            state = {key: file.get_tensor(key) for key in keys}
+            keys = [key for key in file.keys() if re.fullmatch(named, key)]  # noqa: SIM118
+            return {key: file.get_tensor(key) for key in keys}, file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} cannot be read as safetensors: {error}") from error
+
+
+def _safetensors(path: Path) -> "tuple[dict[str, Tensor], dict[str, str]]":
+    state, metadata = _tensors(path, named=_OURS)
     if "input.weight" not in state:
         state |= _input_map(path, metadata)
     return state, metadata

@@ -51,6 +51,12 @@ def split(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     return (rest, held) if rest and held else (list(paths), list(paths))
 
 
+def listed(paths: Sequence[Path]) -> str:
+    """The number of pictures, and a digest of their names."""
+    names = "\n".join(path.name for path in paths)
+    return f"{len(paths)} of digest {hashlib.sha256(names.encode()).hexdigest()[:16]}"
+
+
 @lru_cache(maxsize=4096)
 def _decoded(path: Path) -> Tensor:
     """(3, H, W) in 8 bits, a quarter of the memory of floats."""
@@ -76,9 +82,13 @@ class Crops:
         """Unchanged crops but for scale and mirror: (count, 3, size, size) in [0, 1]."""
         return torch.stack([self._crop() for _ in range(count)])
 
+    def recoloured(self, count: int) -> Tensor:
+        """Crops with jittered colour: as `plain`."""
+        return self._jitter(self.plain(count))
+
     def varied(self, count: int) -> Tensor:
         """Crops with jittered colour, and some of them blended or noisy: as `plain`."""
-        x = self._jitter(self.plain(count))
+        x = self.recoloured(count)
         other = x[torch.randperm(count, generator=self.generator)]
         x = torch.where(self._chance(count, 0.15), torch.lerp(x, other, self._mask(count)), x)
         noise = torch.randn(x.shape, generator=self.generator)
@@ -137,3 +147,49 @@ class Crops:
 
     def _int(self, below: int) -> int:
         return math.floor(self._float() * below)
+
+
+class Pairs:
+    """Crops of photographs to be stylized, and of paintings and photographs to be imitated.
+
+    Args:
+        photos, paintings: pictures of both kinds.
+        size: side of the crops in pixels.
+        paintings_share: share of paintings among the styles.
+        generator: source of all randomness, on the CPU.
+        device: where the crops are to be; they lie there with their channels last.
+    """
+
+    def __init__(
+        self,
+        photos: Sequence[Path],
+        paintings: Sequence[Path],
+        *,
+        size: int,
+        paintings_share: float,
+        generator: torch.Generator,
+        device: torch.device,
+    ) -> None:
+        self.photos = Crops(photos, size=size, generator=generator)
+        self.paintings = Crops(paintings, size=size, generator=generator)
+        self.share, self.generator, self.device = paintings_share, generator, device
+
+    def contents(self, count: int) -> Tensor:
+        """Plain crops of photographs."""
+        return self.laid(self.photos.plain(count))
+
+    def styles(self, count: int) -> Tensor:
+        """Crops in jittered colours, because no collection has all that a user may choose."""
+        paintings = int((torch.rand(count, generator=self.generator) < self.share).sum())
+        parts = [(self.paintings, paintings), (self.photos, count - paintings)]
+        return self.laid(torch.cat([crops.recoloured(n) for crops, n in parts if n]))
+
+    def mixed(self, count: int) -> Tensor:
+        """Varied crops, half of photographs and half of paintings, in any order."""
+        parts = [self.photos.varied(count - count // 2), self.paintings.varied(count // 2)]
+        order = torch.randperm(count, generator=self.generator)
+        return self.laid(torch.cat(parts)[order])
+
+    def laid(self, x: Tensor) -> Tensor:
+        """Crops as these are: on the device, channels last."""
+        return x.to(self.device).contiguous(memory_format=torch.channels_last)

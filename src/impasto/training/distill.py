@@ -16,10 +16,9 @@ al., "Collaborative Distillation for Ultra-Resolution Universal Style Transfer",
 6. The weights that are shipped are an exponential average over the last steps.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,25 +27,28 @@ from pydantic import Field
 from safetensors.torch import save
 from torch import Tensor
 
-from impasto.core.errors import MediaError
 from impasto.core.options import Options
 from impasto.core.progress import Report, silent
-from impasto.core.tensors import Image
 from impasto.media import image as media
 from impasto.nets import petit, zoo
-from impasto.nets.fetch import digest
 from impasto.nets.vgg import VGG, bfloat16_is_fast
-from impasto.ops.resample import resize
-from impasto.training.data import Crops, pictures, split
+from impasto.training.data import Crops, listed, pictures, split
 from impasto.training.loop import Course, train
-from impasto.training.student import Student, errors, judged
+from impasto.training.sheet import sheet, squares
+from impasto.training.student import Student, components, errors, judged
 from impasto.training.teachers import Answers, Pool, Teachers
-from impasto.training.visits import sheet, visit
+from impasto.training.visits import stylized, visit
 
 MEASURED, FIRST = 320, 512
 """Crops on which the teachers' coordinates are measured, and crops in the pool at the beginning."""
 EXAM, EXAM_VISITS = 64, 8
 """Held-out crops, and held-out pairs, on which the student is examined."""
+
+
+TAP_WEIGHTS = {
+    "relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 2.0, "relu4_1": 2.0, "relu4_2": 0.5, "relu5_1": 0.5
+}  # fmt: skip
+"""By how much the student lags behind, and how much the taps decide in a stylization."""
 
 
 class Distill(Options):
@@ -96,8 +98,7 @@ class Distillation:
         self.photos = Crops(photos[0], size=options.size, generator=self.generator)
         self.paintings = Crops(paintings[0], size=options.size, generator=self.generator)
         self.held_photos, self.held_paintings = photos[1], paintings[1]
-        widths = {tap: petit.WIDTHS[tap.replace("relu", "conv")] for tap in petit.TAPS}
-        self.teachers = Teachers(networks, widths)
+        self.teachers = Teachers(networks, components())
         self.pool = Pool(self.teachers, size=options.pool)
         self.device = self.teachers.device
         self.network = Student(self.teachers, self.generator).to(self.device)
@@ -122,7 +123,7 @@ class Distillation:
             "gram": options.gram_weight,
         }
         return {
-            f"{name} {tap}": weight * error
+            f"{name} {tap}": TAP_WEIGHTS[tap] * weight * error
             for tap, found in errors(said, true).items()
             for (name, weight), error in zip(weights.items(), found, strict=True)
         }
@@ -142,7 +143,7 @@ class Distillation:
         said = {k: json.dumps(v) for k, v in (self.provenance | {"steps": step}).items()}
         weights = {k: v.half().contiguous().cpu() for k, v in self.network.shipped().items()}
         media.write_bytes(
-            self.folder / "petit.safetensors", save(weights, {"pooling": "average"} | said)
+            self.folder / "petit.safetensors", save(weights, {"pooling": petit.POOLING} | said)
         )
         x, true, content, style = self._exam
         visited = visit(eyes, content, style, generator=torch.Generator().manual_seed(1))
@@ -156,8 +157,13 @@ class Distillation:
         if self.options.samples:
             samples = self.folder / "samples"
             samples.mkdir(exist_ok=True)
-            contents, styles = self._shown(self.held_photos), self._shown(self.held_paintings)
-            media.write(sheet(eyes, contents, styles), samples / f"step-{step:05d}.png")
+            count, side = self.options.samples, 2 * self.options.size
+            contents, styles = (
+                [square.to(self.device) for square in squares(paths, count=count, side=side)]
+                for paths in (self.held_photos, self.held_paintings)
+            )
+            made = sheet(contents, styles, partial(stylized, eyes, iterations=60))
+            media.write(made, samples / f"step-{step:05d}.png")
 
     def state(self) -> dict[str, Tensor]:
         """The teachers' coordinates and the pool's crops."""
@@ -186,12 +192,6 @@ class Distillation:
     @torch.no_grad()
     def _said(self, x: Tensor) -> Answers:
         return self.network(x.to(self.device))
-
-    def _shown(self, paths: list[Path]) -> list[Image]:
-        """The middle squares of a few pictures, twice as large as a crop."""
-        count, side = self.options.samples, 2 * self.options.size
-        chosen = paths[:: max(1, len(paths) // count)][:count]
-        return [_square(media.read(path), side=side).to(self.device) for path in chosen]
 
 
 def distill(
@@ -225,13 +225,9 @@ def distill(
     styles = pictures(paintings) if paintings else found
     networks = [zoo.load(name).to(device) for name in teachers]
     origin = {
-        "teachers": {Path(name).name: _digest(name) for name in teachers},
-        "pictures": _listed(found + styles),
+        "teachers": {Path(name).name: zoo.fingerprint(name) for name in teachers},
+        "pictures": listed(found + styles),
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MediaError(f"{folder} cannot be made: {error.strerror or error}") from error
     if bfloat16_is_fast(device):
         networks = [network.half() for network in networks]
     recipe = Distillation(
@@ -247,21 +243,3 @@ def distill(
     )
     train(recipe, course, folder=folder, identity=options.model_dump() | origin, report=report)
     return folder / "petit.safetensors"
-
-
-def _digest(teacher: str) -> str:
-    model = zoo.models().get(teacher)
-    return digest(model.path if model else Path(teacher))
-
-
-def _listed(paths: Sequence[Path]) -> str:
-    """The number of pictures, and a digest of their names."""
-    names = "\n".join(path.name for path in paths)
-    return f"{len(paths)} of digest {hashlib.sha256(names.encode()).hexdigest()[:16]}"
-
-
-def _square(image: Image, *, side: int) -> Image:
-    height, width = image.shape[2:]
-    short = min(height, width)
-    top, left = (height - short) // 2, (width - short) // 2
-    return resize(image[:, :, top : top + short, left : left + short], (side, side))

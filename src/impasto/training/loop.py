@@ -116,7 +116,7 @@ def train(
     Args:
         recipe: what to train; its network ends up with its averaged weights.
         course: how long and how fast.
-        folder: where to write; it must exist.
+        folder: where to write; it is made.
         identity: everything that must not change within a run, as JSON takes it.
         report: is told of every step.
 
@@ -125,6 +125,10 @@ def train(
         WeightsError: the checkpoint is damaged.
         MediaError: a file cannot be written.
     """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MediaError(f"{folder} cannot be made: {error.strerror or error}") from error
     run = _Run(recipe, course, folder, dict(identity))
     report(Progress(stage="get ready", done=0.0, size=recipe.size))
     if not run.resume():

@@ -10,6 +10,14 @@ from impasto.ops.stats import gram
 from impasto.training.teachers import STRIDE, Answers, Teachers
 
 
+def components() -> dict[str, int]:
+    """How many principal components of the teachers are learnt at each tap.
+
+    More than the student has channels: the first that no channel is left for are still guessed.
+    """
+    return {tap: petit.WIDTHS[tap.replace("relu", "conv")] * 3 // 2 for tap in petit.TAPS}
+
+
 class Student(nn.Module):
     """`petit` with the heads it has only while it learns.
 
@@ -20,13 +28,13 @@ class Student(nn.Module):
 
     def __init__(self, teachers: Teachers, generator: torch.Generator) -> None:
         super().__init__()
-        self.trunk = VGG(petit.initial_state(generator), pooling="average")
+        self.trunk = VGG(petit.initial_state(generator), pooling=petit.POOLING)
         self.trunk.input.requires_grad_(requires_grad=False)
         self.metric = nn.ModuleDict()
         self.channels = nn.ModuleDict()
-        for tap, components in teachers.components.items():
+        for tap, count in teachers.components.items():
             width = petit.WIDTHS[tap.replace("relu", "conv")]
-            metric = nn.Conv2d(width, components, 1, bias=False)
+            metric = nn.Conv2d(width, count, 1, bias=False)
             nn.init.orthogonal_(metric.weight, gain=0.1, generator=generator)
             head = nn.Conv2d(width, teachers.channels(tap), 1)
             nn.init.normal_(head.weight, std=width**-0.5, generator=generator)
@@ -51,7 +59,8 @@ class Student(nn.Module):
     def eyes(self) -> VGG:
         """The network that would be shipped now, frozen, in bfloat16 where that is fast."""
         device = self.trunk.input.weight.device
-        eyes = VGG(self.shipped(), pooling="average").to(device).requires_grad_(requires_grad=False)
+        eyes = VGG(self.shipped(), pooling=petit.POOLING)
+        eyes = eyes.to(device).requires_grad_(requires_grad=False)
         return eyes.half() if bfloat16_is_fast(device) else eyes
 
 

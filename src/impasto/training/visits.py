@@ -9,8 +9,8 @@ from impasto.losses import Content, Gram, outside
 from impasto.nets import petit
 from impasto.nets.vgg import VGG
 from impasto.ops.resample import resize
-from impasto.ops.stats import gram
 from impasto.optimize import Objective, climb
+from impasto.training.distances import grams, seen
 
 VISITS = (8, 25, 60)
 """After so many steps of a descent its pictures are shown to the teachers."""
@@ -31,8 +31,8 @@ def visit(eyes: VGG, content: Tensor, style: Tensor, *, generator: torch.Generat
     Returns:
         (3 · N, 3, S, S) in [0, 1]: after a few, some and many steps of Adam.
     """
-    goals = _grams(eyes, eyes(style, petit.TAPS))
-    kept = _seen(eyes, eyes(content, [CONTENT_LAYER]))
+    goals = grams(eyes, eyes(style, STYLE_LAYERS), STYLE_LAYERS)
+    kept = seen(eyes, CONTENT_LAYER, eyes(content, [CONTENT_LAYER])[CONTENT_LAYER])
     weight = 10 ** (torch.rand(len(content), generator=generator) * 3 - 2.5)
     x = _start(content, style, generator).requires_grad_()
     rate = 0.01 * 6 ** float(torch.rand((), generator=generator))
@@ -40,9 +40,9 @@ def visit(eyes: VGG, content: Tensor, style: Tensor, *, generator: torch.Generat
     visited = []
     for step in range(1, VISITS[-1] + 1):
         features = eyes(x, petit.TAPS)
-        far = (_seen(eyes, features) - kept).square().sum((1, 2, 3))
+        far = (seen(eyes, CONTENT_LAYER, features[CONTENT_LAYER]) - kept).square().sum((1, 2, 3))
         loss = weight.to(x.device) * far / kept.square().sum((1, 2, 3)).clamp_min(1e-12)
-        for tap, g in _grams(eyes, features).items():
+        for tap, g in grams(eyes, features, STYLE_LAYERS).items():
             far = (g - goals[tap]).square().sum((1, 2))
             loss = loss + far / goals[tap].square().sum((1, 2)).clamp_min(1e-12)
         (x.grad,) = torch.autograd.grad(loss.sum(), x)
@@ -59,30 +59,6 @@ def _start(content: Tensor, style: Tensor, generator: torch.Generator) -> Tensor
     kind = torch.rand((len(content), 1, 1, 1), generator=generator).to(content.device)
     noise = torch.rand(content.shape, generator=generator).to(content.device)
     return torch.where(kind < 0.6, content, torch.where(kind < 0.8, noise, style.roll(1, 0)))
-
-
-def _grams(eyes: VGG, features: dict[str, Tensor]) -> dict[str, Tensor]:
-    """As `losses.Gram`, but for each picture of a batch."""
-    metrics = {tap: eyes.metrics[tap] for tap in STYLE_LAYERS}
-    return {tap: m @ gram(features[tap].float()) @ m.mT for tap, m in metrics.items()}
-
-
-def _seen(eyes: VGG, features: dict[str, Tensor]) -> Tensor:
-    """As `losses.Content` sees a picture, but for a batch."""
-    metric = eyes.metrics[CONTENT_LAYER]
-    return torch.einsum("nchw,kc->nkhw", features[CONTENT_LAYER].float(), metric)
-
-
-def sheet(eyes: VGG, contents: list[Image], styles: list[Image], *, iterations: int = 60) -> Image:
-    """A table of pictures: styles above, contents at the left, each pair stylized where they meet.
-
-    All pictures have the same size.
-    """
-    rows = [torch.cat([torch.ones_like(contents[0]), *styles], 3)]
-    for content in contents:
-        made = [stylized(eyes, content, style, iterations=iterations) for style in styles]
-        rows.append(torch.cat([content, *made], 3))
-    return torch.cat(rows, 2)
 
 
 def stylized(eyes: VGG, content: Image, style: Image, *, iterations: int) -> Image:

@@ -1,0 +1,57 @@
+import math
+
+import torch
+
+from impasto.losses import Content, Gram
+from impasto.nets.vgg import VGG
+from impasto.training.distances import FLAT, far, grams, psnr, seen, style_far
+
+TAPS = ["relu1_1", "relu2_1"]
+
+
+def crops(seed: int) -> torch.Tensor:
+    return torch.rand((1, 3, 32, 32), generator=torch.Generator().manual_seed(seed))
+
+
+def test_a_pair_shown_twice_is_as_far_as_the_losses_say(eyes: VGG):
+    x, y = (crops(seed).expand(2, -1, -1, -1) for seed in (1, 2))
+    found, wanted = eyes(x, TAPS), eyes(y, TAPS)
+    style = style_far(grams(eyes, found, TAPS), grams(eyes, wanted, TAPS))
+    deep = TAPS[-1]
+    content = far(seen(eyes, deep, found[deep]), seen(eyes, deep, wanted[deep]))
+
+    def one(features: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {tap: f[:1] for tap, f in features.items()}
+
+    looks = [Gram(tap, eyes.metric(tap)) for tap in TAPS]
+    each = [loss(one(found), loss.measure(one(wanted))) for loss in looks]
+    expected = torch.stack(each).mean() / (1 + FLAT)
+    torch.testing.assert_close(style, expected.expand(2))
+    keep = Content(deep, eyes.metric(deep))
+    f, target = keep.measure(one(found)), keep.measure(one(wanted))
+    varied = target - target.mean((2, 3), keepdim=True)
+    expected = (f - target).square().sum() / ((1 + FLAT) * varied.square().sum())
+    torch.testing.assert_close(content, expected.expand(2))
+
+
+def test_without_a_metric_activations_are_taken_as_they_are(eyes: VGG):
+    bare = VGG(eyes.state_dict(), pooling=eyes.pooling)
+    features = bare(crops(1), TAPS)
+    assert torch.equal(seen(bare, TAPS[0], features[TAPS[0]]), features[TAPS[0]])
+    flat = features[TAPS[1]][0].flatten(1)
+    torch.testing.assert_close(grams(bare, features, TAPS)[TAPS[1]][0], flat @ flat.T / 256)
+
+
+def test_a_flat_picture_does_not_dominate():
+    wanted = torch.stack([torch.eye(3), 1e-6 * torch.eye(3)])
+    found = wanted + torch.eye(3)
+    size = torch.tensor([3.0, 3e-12])
+    expected = 3 / (size + FLAT * size.mean())
+    torch.testing.assert_close(far(found, wanted), expected)
+
+
+def test_psnr_of_an_even_error():
+    true = torch.full((2, 3, 4, 4), 0.5)
+    made = true + torch.tensor([0.1, 7.0]).view(2, 1, 1, 1)
+    expected = torch.tensor([20.0, -20 * math.log10(0.5)])
+    torch.testing.assert_close(psnr(made, true), expected)

@@ -1,0 +1,167 @@
+"""What is descended, by the formulas of `impasto.losses`."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from impasto.core.options import build
+from impasto.losses import PIXELS, Content, Grain, Gram, outside
+from impasto.nets import petit
+from impasto.nets.decoder import STATISTICS, statistics
+from impasto.nets.vgg import VGG
+from impasto.training import mirrors
+from impasto.training.adain import ForAdaIN, Shelf
+from impasto.training.data import Pairs
+from impasto.training.distances import FLAT
+from impasto.training.mirrors import Decode
+from impasto.training.wct import CYCLE, PIXEL_WEIGHTS, TAPS, ForWCT, recoloured
+
+
+@pytest.fixture(autouse=True)
+def _exact(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(mirrors, "bfloat16_is_fast", lambda _: False)
+
+
+def source(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def noise(*shape: int, seed: int = 1) -> Tensor:
+    return torch.rand(shape, generator=source(seed))
+
+
+class Twice(Pairs):
+    """Gives one content and one style, each as often as is asked for."""
+
+    def __init__(self, side: int = 64) -> None:
+        self.content, self.style = noise(1, 3, side, side), noise(1, 3, side, side, seed=2) ** 2
+
+    def contents(self, count: int) -> Tensor:
+        return self.content.expand(count, -1, -1, -1)
+
+    def styles(self, count: int) -> Tensor:
+        return self.style.expand(count, -1, -1, -1)
+
+    mixed = contents
+
+
+def one(features: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {tap: f[:1] for tap, f in features.items()}
+
+
+def style_distance(eyes: VGG, made: Tensor, style: Tensor, taps: tuple[str, ...]) -> Tensor:
+    found, wanted = one(eyes(made, taps)), eyes(style, taps)
+    losses = [Gram(tap, eyes.metric(tap)) for tap in taps]
+    each = [loss(found, loss.measure(wanted)) for loss in losses]
+    return torch.stack(each).mean() / (1 + FLAT)
+
+
+def content_distance(eyes: VGG, made: Tensor, content: Tensor, tap: str) -> Tensor:
+    loss = Content(tap, eyes.metric(tap))
+    found, wanted = (loss.measure(one(eyes(x, [tap]))) for x in (made, content))
+    varied = wanted - wanted.mean((2, 3), keepdim=True)
+    return (found - wanted).square().sum() / varied.square().sum() / (1 + FLAT)
+
+
+def close(found: dict[str, Tensor], expected: dict[str, Any]) -> None:
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize("step", [0, 1, 2, 5, 9])
+def test_what_is_descended_for_wct(eyes: VGG, step: int):
+    pairs = Twice()
+    mirror = ForWCT(build(Decode, {"method": "wct", "batch": 2}), eyes=eyes, generator=source())
+    strength = (2 * torch.rand(2, generator=source(7))).clamp_max(1)
+    mirror.generator.manual_seed(7)
+    level = CYCLE[step]
+    taps, tap = TAPS[:level], TAPS[level - 1]
+    # With itself for a style a picture keeps its activations, as far as they have full rank.
+    made = mirror.decoders[tap](eyes(pairs.content, [tap])[tap])
+    losses = mirror.losses(step, pairs)
+    pull = (2 + strength.sum()) / 4
+    expected = {
+        "pixels": PIXEL_WEIGHTS[level - 1] * F.mse_loss(made, pairs.content),
+        "features": content_distance(eyes, made, pairs.content, tap),
+        "grams": 0.3 * pull * style_distance(eyes, made, pairs.content, taps),
+        "outside": 10 * outside(made),
+    }
+    if level < 4:
+        close(losses, expected)
+    else:
+        close({"pixels": losses["pixels"]}, {"pixels": expected["pixels"]})
+    torch.stack(list(losses.values())).sum().backward()
+    trained = {name for name, p in mirror.network.named_parameters() if p.grad is not None}
+    assert {name.partition(".")[0] for name in trained} == {tap}
+
+
+@pytest.mark.parametrize("same", [0.0, 1.0])
+def test_what_is_descended_for_adain(eyes: VGG, same: float):
+    pairs = Twice()
+    options = build(Decode, {"batch": 2, "same_share": same, "content_weight": 0.2})
+    mirror = ForAdaIN(options, eyes=eyes, teacher=eyes, generator=source())
+    mirror.start(pairs, fresh=True)
+    nn.init.normal_(mirror.network.get_parameter("modulate.weight"), std=0.1, generator=source())
+    content, style = pairs.content, pairs.content if same else pairs.style
+
+    features, wanted = eyes(content, STATISTICS), statistics(eyes(style, STATISTICS))
+    net = mirror.network
+    adapted = net.adapted(features, statistics(features), wanted)
+    made = net(adapted, net.modulation(wanted))
+    torch.testing.assert_close(mirror.stylized(content, style), made.clamp(0, 1))
+    grain = Grain()
+    close(
+        mirror.losses(1, pairs),
+        {
+            "style": style_distance(eyes, made, style, STATISTICS),
+            "content": 0.2 * content_distance(eyes, made, content, "relu4_1"),
+            "grain": 0.1 * grain({PIXELS: made}, grain.measure({PIXELS: style})),
+            "pixels": 20 * same * F.mse_loss(made, content),
+            "outside": 10 * outside(made),
+        },
+    )
+
+
+def test_the_usual_statistics_are_those_of_styles_unless_weights_are_taken_up(eyes: VGG):
+    pairs = Twice(32)
+    mirror = ForAdaIN(build(Decode, {"batch": 2}), eyes=eyes, teacher=eyes, generator=source())
+    mirror.start(pairs, fresh=False)
+    assert torch.equal(mirror.network.scale, torch.ones_like(mirror.network.scale))
+    mirror.start(pairs, fresh=True)
+    usual = statistics(eyes(pairs.style, STATISTICS))[0]
+    expected = usual.clamp_min(0.05 * float(usual.mean()))
+    torch.testing.assert_close(mirror.network.scale, expected)
+
+
+def test_recoloured_activations_have_the_moments_of_the_others():
+    mixing = noise(2, 5, 5, seed=3)
+    content = torch.einsum("nkc,nchw->nkhw", mixing, noise(2, 5, 9, 8))
+    style = noise(2, 5, 7, 6, seed=2) ** 3
+    made = recoloured(content, style)
+    assert made.shape == content.shape
+    for found, wanted in zip(made.flatten(2), style.flatten(2), strict=True):
+        torch.testing.assert_close(found.mean(1), wanted.mean(1))
+        torch.testing.assert_close(
+            found.cov(correction=0), wanted.cov(correction=0), rtol=1e-3, atol=1e-5
+        )
+    torch.testing.assert_close(recoloured(content, content), content, rtol=1e-3, atol=1e-4)
+
+
+def test_a_shelf_gives_crops_with_their_own_answers_and_forgets_the_oldest(eyes: VGG):
+    shelf, x = Shelf(eyes, size=4), noise(6, 3, 32, 32)
+    for part in x.split(2):
+        shelf.add(part)
+    assert torch.equal(shelf.state(), x[2:])
+    shown = shelf.draw(8, source())
+    assert {tuple(crop.flatten()[:3].tolist()) for crop in shown.crops} <= {
+        tuple(crop.flatten()[:3].tolist()) for crop in x[2:]
+    }
+    features = eyes(shown.crops, petit.TAPS)
+    torch.testing.assert_close(shown.deep, features["relu4_1"])
+    for tap, grams in zip(STATISTICS, shown.grams, strict=True):
+        loss = Gram(tap, eyes.metric(tap))
+        torch.testing.assert_close(grams[5], loss.measure({tap: features[tap][5:6]}))
