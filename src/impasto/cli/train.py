@@ -1,6 +1,7 @@
 """`impasto train …`: make the weights that methods use."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,11 +12,30 @@ from impasto.cli.flags import with_flags
 from impasto.cli.main import STOPPED, say
 from impasto.cli.terminal import bar
 from impasto.core.options import build
+from impasto.core.progress import Report
+from impasto.training.decoder import decode
 from impasto.training.distill import Distill
-from impasto.training.distill import distill as run
+from impasto.training.distill import distill as learn
 from impasto.training.loop import CHECKPOINT
+from impasto.training.mirrors import Decode
 
 _RECIPE = Group("The recipe", sort_key=1)
+
+Data = Annotated[
+    list[Path],
+    Parameter(negative=(), help="Folder of pictures to learn from. Repeat for more."),
+]
+Paintings = Annotated[
+    list[Path] | None,
+    Parameter(
+        negative=(),
+        help="Folder of pictures that serve as styles too; without it those of --data do.",
+    ),
+]
+Out = Annotated[
+    Path, Parameter(help="Folder of the run; the same command goes on where it was stopped.")
+]
+Quiet = Annotated[bool, Parameter(alias="-q", negative=(), help="Say nothing on the way.")]
 
 
 def distill(
@@ -28,39 +48,78 @@ def distill(
             "Repeat: each layer is asked of the first that has it.",
         ),
     ],
-    data: Annotated[
-        list[Path],
-        Parameter(negative=(), help="Folder of pictures to learn from. Repeat for more."),
-    ],
-    paintings: Annotated[
-        list[Path] | None,
-        Parameter(
-            negative=(),
-            help="Folder of pictures that serve as styles too; without it those of --data do.",
-        ),
-    ] = None,
-    out: Annotated[
-        Path, Parameter(help="Folder of the run; the same command goes on where it was stopped.")
-    ],
-    quiet: Annotated[
-        bool, Parameter(alias="-q", negative=(), help="Say nothing on the way.")
-    ] = False,
+    data: Data,
+    paintings: Paintings = None,
+    out: Out,
+    quiet: Quiet = False,
     options: dict[str, Any],
 ) -> int:
     """Distil the bundled feature network petit from larger ones."""
+    return _run(
+        lambda report: learn(
+            build(Distill, options),
+            teachers=teacher,
+            photos=data,
+            paintings=paintings or (),
+            folder=out,
+            device=_device(),
+            report=report,
+        ),
+        out=out,
+        quiet=quiet,
+    )
+
+
+def decoder(
+    *,
+    network: Annotated[
+        str, Parameter(help="Network whose activations are decoded: petit or a file of its shape.")
+    ] = "petit",
+    teacher: Annotated[
+        str | None,
+        Parameter(
+            help="Network that judges the pictures: vgg19, vgg16 or a weights file; "
+            "without it --network does."
+        ),
+    ] = None,
+    data: Data,
+    paintings: Paintings = None,
+    begin: Annotated[
+        Path | None, Parameter(help="Weights of an earlier training to begin with.")
+    ] = None,
+    out: Out,
+    quiet: Quiet = False,
+    options: dict[str, Any],
+) -> int:
+    """Train the decoders of adain or wct."""
+    return _run(
+        lambda report: decode(
+            build(Decode, options),
+            network=network,
+            teacher=teacher,
+            photos=data,
+            paintings=paintings or (),
+            begin=begin,
+            folder=out,
+            device=_device(),
+            report=report,
+        ),
+        out=out,
+        quiet=quiet,
+    )
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _run(training: Callable[[Report], Path], *, out: Path, quiet: bool) -> int:
+    """Train and name the file with the weights, or say how to go on."""
     # Threads inherit this from the one that starts them, so it comes before all work.
     torch.set_flush_denormal(True)
     try:
         with bar(quiet=quiet) as report:
-            weights = run(
-                build(Distill, options),
-                teachers=teacher,
-                photos=data,
-                paintings=paintings or (),
-                folder=out,
-                device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
-                report=report,
-            )
+            weights = training(report)
     except KeyboardInterrupt:
         kept = (out / CHECKPOINT).exists()
         how = "goes on from the last checkpoint" if kept else "begins anew"
@@ -72,3 +131,4 @@ def distill(
 
 app = App(name="train", help="Train the weights that methods use.", version_flags=[])
 app.command(with_flags(distill, Distill, group=lambda *_: _RECIPE), name="distill")
+app.command(with_flags(decoder, Decode, group=lambda *_: _RECIPE), name="decoder")

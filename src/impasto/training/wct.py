@@ -1,0 +1,113 @@
+"""What is trained for WCT: a decoder for each of five layers, which gives back the picture.
+
+After Li et al., "Universal Style Transfer via Feature Transforms", NeurIPS 2017. Ours: each is
+trained on whitened and coloured activations as well, since those are what it meets; what comes out
+is looked at again and must have the activations that went in, and the style's Gram matrices at the
+layers above.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from impasto.losses import outside
+from impasto.nets.decoder import Decoder, initial_state
+from impasto.nets.vgg import VGG
+from impasto.ops.stats import Moments, colouring, whitening
+from impasto.training.data import Pairs
+from impasto.training.distances import far, grams, psnr, seen, style_far
+from impasto.training.mirrors import Decode, autocast, widths
+
+TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+"""The layers that WCT inverts."""
+CYCLE = (5, 4, 3, 5, 4, 2, 5, 4, 3, 1)
+"""One level is trained a step: the deep ones, which have more to learn, more often."""
+PIXEL_WEIGHTS = (40.0, 40.0, 40.0, 20.0, 10.0)
+"""Of the squared error of pixels at each level: deep activations do not tell where a pixel is."""
+
+
+def recoloured(content: Tensor, style: Tensor) -> Tensor:
+    """Activations with the mean and covariance of others, picture by picture.
+
+    Args:
+        content: (N, C, h, w), float32.
+        style: (N, C, h', w'), float32.
+    """
+    own, wanted = _moments(content), _moments(style)
+    matrix = (colouring(wanted) @ whitening(own)).float()
+    centred = content.flatten(2) - own.mean.float()[..., None]
+    made = matrix @ centred + wanted.mean.float()[..., None]
+    return made.view_as(content).contiguous(memory_format=torch.channels_last)
+
+
+def _moments(features: Tensor) -> Moments:
+    flat = features.flatten(2).double()
+    mean = flat.mean(2)
+    centred = flat - mean[..., None]
+    return Moments(mean, centred @ centred.mT / flat.shape[2])
+
+
+class ForWCT:
+    """Five decoders, one of which is trained a step.
+
+    Args:
+        options: of the recipe.
+        eyes: the encoder, frozen.
+        generator: for the first weights and the strengths.
+    """
+
+    def __init__(self, options: Decode, *, eyes: VGG, generator: torch.Generator) -> None:
+        self.options, self.eyes, self.generator = options, eyes, generator
+        channels = widths(eyes, len(TAPS))
+        self.decoders = {
+            tap: Decoder(initial_state(channels[:level], generator))
+            for level, tap in enumerate(TAPS, 1)
+        }
+        self.network = nn.ModuleDict(self.decoders)
+
+    def start(self, pairs: Pairs, *, fresh: bool) -> None:
+        """Nothing is to be measured."""
+
+    def losses(self, step: int, pairs: Pairs) -> dict[str, Tensor]:
+        """Errors of one level, on as many pictures to give back as to recolour."""
+        level = CYCLE[step % len(CYCLE)]
+        taps, tap = TAPS[:level], TAPS[level - 1]
+        x = pairs.mixed(self.options.batch)
+        strength = (2 * torch.rand(len(x), generator=self.generator)).clamp_max(1).to(x.device)
+        with torch.no_grad():
+            features = self.eyes(x, taps)
+            f = features[tap].float()
+            other = recoloured(f, f.roll(1, 0))
+            f = torch.cat([f, torch.lerp(f, other, strength[:, None, None, None])])
+            own = grams(self.eyes, features, taps)
+            wanted = {name: torch.cat([g, g.roll(1, 0)]) for name, g in own.items()}
+        with autocast(self.eyes):
+            made = self.decoders[tap](f)
+        again = self.eyes(made, taps)
+        styled = style_far(grams(self.eyes, again, taps), wanted)
+        pulls = torch.cat([torch.ones_like(strength), strength])
+        return {
+            "pixels": PIXEL_WEIGHTS[level - 1] * F.mse_loss(made[: len(x)], x),
+            "features": far(seen(self.eyes, tap, again[tap]), seen(self.eyes, tap, f)).mean(),
+            "grams": self.options.gram_weight * (pulls * styled).mean(),
+            "outside": self.options.outside_weight * outside(made),
+        }
+
+    def stylized(self, content: Tensor, style: Tensor) -> Tensor:
+        """The cascade from the deepest level to the first."""
+        for tap in reversed(TAPS):
+            f, s = (self.eyes(x, [tap])[tap].float() for x in (content, style))
+            content = self.decoders[tap](recoloured(f, s)).clamp(0, 1)
+        return content
+
+    def returned(self, content: Tensor) -> dict[str, float]:
+        """Of every level."""
+        features = self.eyes(content, TAPS)
+        return {t: float(psnr(self.decoders[t](features[t]), content).mean()) for t in TAPS}
+
+    def state(self) -> dict[str, Tensor]:
+        """Nothing else matters."""
+        return {}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Nothing is to be taken up."""
