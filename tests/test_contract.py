@@ -17,6 +17,10 @@ from impasto.nets.vgg import VGG
 # Options that make a method fast enough for small pictures; one that is fast by itself needs none.
 FAST: dict[str, dict[str, Any]] = {"gatys": {"iterations": 4, "coarsest": 24}}
 
+# The bundled weights without which a method cannot work, by the names of their files.
+NEEDS = {"adain": ("adain",), "auto": ("adain",), "wct": ("wct",)}
+
+pytestmark = pytest.mark.usefixtures("random_weights")
 every_method = pytest.mark.parametrize("name", methods.names())
 
 
@@ -109,6 +113,26 @@ def test_strength_0_is_the_content(name: str, eyes: VGG) -> None:
 
 
 @every_method
+def test_a_style_of_which_nothing_is_known_is_refused(name: str, eyes: VGG) -> None:
+    with pytest.raises(OptionError, match="style"):
+        method(name, eyes).prepare([Style(None)], generator=torch.Generator())
+
+
+@every_method
+def test_regions_hold_or_are_refused(name: str, eyes: VGG) -> None:
+    mask = torch.zeros(1, 1, 36, 48)
+    mask[..., :24] = 1
+    stylizer = method(name, eyes).prepare([Style(STYLE)], generator=torch.Generator())
+    try:
+        out = stylizer(Frame(CONTENT, regions=[mask]))
+    except OptionError as refusal:
+        assert "regions" in str(refusal)  # noqa: PT017 - either will do
+    else:
+        assert torch.equal(out[..., 24:], CONTENT[..., 24:])
+        assert (out[..., :24] - CONTENT[..., :24]).abs().mean() > 1e-3
+
+
+@every_method
 def test_options_survive_json(name: str) -> None:
     model: Any = methods.load(name)
     chosen = build(model, FAST.get(name, {}))
@@ -128,8 +152,11 @@ def test_unknown_options_are_refused_with_those_there_are(name: str) -> None:
 
 
 @every_method
-@pytest.mark.skipif(not zoo.models()["petit"].path.is_file(), reason="petit is not bundled yet")
-def test_it_works_with_what_the_package_brings(name: str) -> None:
+def test_it_works_with_what_the_package_brings(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # No random weights here.
+    for file in ("petit", *NEEDS.get(name, ())):
+        if not (zoo.WEIGHTS / f"{file}.safetensors").is_file():
+            pytest.skip(f"{file} is not bundled yet")
     paint(build(methods.load(name), FAST.get(name, {})))  # type: ignore[type-var]
 
 

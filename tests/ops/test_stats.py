@@ -1,9 +1,18 @@
-"""Gram matrices against loops."""
+"""Gram matrices against loops; moments, whitening and colouring against what they promise."""
 
 import pytest
 import torch
 
-from impasto.ops.stats import gram, relative
+from impasto.ops.stats import (
+    Moments,
+    colouring,
+    gram,
+    moments,
+    products,
+    relative,
+    transport,
+    whitening,
+)
 
 
 def draw(*shape: int, seed: int = 1) -> torch.Tensor:
@@ -60,3 +69,104 @@ def test_relative_is_a_ratio_of_squared_norms() -> None:
     assert float(relative(difference, reference)) == 1.0
     assert relative(difference, torch.zeros(2)).isfinite()
     assert float(relative(torch.zeros(2), torch.zeros(2))) == 0
+
+
+# --- moments -------------------------------------------------------------------------------------
+
+
+def known(features: torch.Tensor) -> Moments:
+    return moments(products(features))
+
+
+def test_products_are_sums_of_products_and_know_count_and_sums() -> None:
+    f, weights = draw(1, 3, 4, 5), draw(2, 1, 4, 5, seed=2)
+    found = products(f, weights)
+    assert found.dtype == torch.float64
+    for r in range(2):
+        w = weights[r, 0].double()
+        channels = [*f[0].double(), torch.ones(4, 5, dtype=torch.float64)]
+        expected = torch.stack(
+            [torch.stack([(w * a * b).sum() for a in channels]) for b in channels]
+        )
+        torch.testing.assert_close(found[r], expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(products(f), products(f, torch.ones(1, 1, 4, 5)))
+
+
+def test_products_of_parts_are_those_of_the_whole() -> None:
+    f = draw(1, 8, 20, 30).to(memory_format=torch.channels_last)
+    parts = [f[:, :, :7], f[:, :, 7:, :11], f[:, :, 7:, 11:]]
+    torch.testing.assert_close(sum(map(products, parts)), products(f), rtol=1e-7, atol=0)
+
+
+def test_moments_are_mean_and_covariance() -> None:
+    f = draw(1, 6, 9, 11) * 3 + 5
+    mean, covariance = known(f)
+    flat = f[0].flatten(1).double()
+    torch.testing.assert_close(mean[0], flat.mean(1), rtol=1e-6, atol=0)
+    torch.testing.assert_close(covariance[0], flat.cov(correction=0), rtol=1e-5, atol=1e-5)
+
+
+def test_a_weight_of_nothing_gives_zeros() -> None:
+    mean, covariance = moments(products(draw(1, 3, 4, 5), torch.zeros(1, 1, 4, 5)))
+    assert mean.count_nonzero() == covariance.count_nonzero() == 0
+
+
+def mix(features: torch.Tensor, *, seed: int) -> torch.Tensor:
+    """Channels that depend on each other."""
+    channels = features.shape[1]
+    return torch.einsum("dc,nchw->ndhw", draw(channels, channels, seed=seed), features)
+
+
+def test_white_features_have_the_identity_as_covariance_and_coloured_ones_that_of_a_style() -> None:
+    content, style = known(mix(draw(1, 8, 20, 20), seed=2)), known(mix(draw(1, 8, 16, 9), seed=3))
+    white = whitening(content)
+    identity = torch.eye(8, dtype=torch.float64)
+    torch.testing.assert_close(
+        (white @ content.covariance @ white.mT)[0], identity, rtol=0, atol=1e-3
+    )
+    root = colouring(style)
+    torch.testing.assert_close(root @ root.mT, style.covariance, rtol=1e-5, atol=0)
+    torch.testing.assert_close(root, root.mT)
+    torch.testing.assert_close(white, white.mT)
+
+
+def test_directions_without_variance_are_left_out() -> None:
+    f = draw(1, 4, 20, 20)
+    f[:, 2] = f[:, 1]  # One direction is missing.
+    f[:, 3] = 0.7
+    content = known(f)
+    white = whitening(content)
+    values = torch.linalg.eigvalsh(white @ content.covariance @ white)
+    expected = torch.tensor([[0, 0, 1, 1]], dtype=torch.float64)
+    torch.testing.assert_close(values, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, 1.0, 1e3, 1e-9])
+def test_flat_features_become_zero(value: float) -> None:
+    assert whitening(known(torch.full((1, 5, 30, 40), value))).count_nonzero() == 0
+
+
+def test_transport_gives_the_covariance_with_the_least_change() -> None:
+    own, wanted = (known(draw(1, 6, 20, 30, seed=seed)) for seed in (1, 2))
+    skewed = Moments(own.mean, own.covariance + 0.3 * own.covariance.mean())
+    matrix = transport(skewed, wanted)
+    torch.testing.assert_close(matrix @ skewed.covariance @ matrix.mT, wanted.covariance)
+    torch.testing.assert_close(matrix, matrix.mT)
+    eye = torch.eye(6, dtype=torch.float64)[None]
+    torch.testing.assert_close(transport(skewed, skewed), eye)
+
+    def change(map_: torch.Tensor) -> float:
+        """Mean squared distance by which it moves centred features."""
+        moved = (map_ - eye) @ skewed.covariance @ (map_ - eye).mT
+        return float(moved[0].trace())
+
+    bound = _bures(skewed.covariance[0], wanted.covariance[0])
+    assert change(matrix) == pytest.approx(bound)
+    assert change(colouring(wanted) @ whitening(skewed)) > bound * 1.0001
+
+
+def _bures(one: torch.Tensor, other: torch.Tensor) -> float:
+    """The least squared distance between two centred Gaussians, by singular values."""
+    roots = [torch.linalg.cholesky(each) for each in (one, other)]
+    overlap = torch.linalg.svdvals(roots[0].mT @ roots[1]).sum()
+    return float(one.trace() + other.trace() - 2 * overlap)

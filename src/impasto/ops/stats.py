@@ -1,10 +1,15 @@
 """Statistics of feature maps."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+RANK = 1e-5
+"""Directions with less than this share of the greatest variance are taken to have none."""
+FLAT = 1e-6
+"""So are those with less than this share of the mean square: rounding, in a flat picture."""
 
 
 class _Gram(torch.autograd.Function):
@@ -46,3 +51,99 @@ def gram(features: Float[Tensor, "N C h w"]) -> Float[Tensor, "N C C"]:
 def relative(difference: Tensor, reference: Tensor) -> Tensor:
     """‖difference‖² / ‖reference‖² over all entries; a reference of zero counts as a tiny one."""
     return difference.square().sum() / reference.square().sum().clamp_min(1e-12)
+
+
+class Moments(NamedTuple):
+    """What is known of features of which only how they vary is known, wherever they lie.
+
+    Attributes:
+        mean: (R, C), float64.
+        covariance: (R, C, C), float64.
+    """
+
+    mean: Float[Tensor, "R C"]
+    covariance: Float[Tensor, "R C C"]
+
+
+def products(
+    features: Float[Tensor, "1 C h w"], weights: Float[Tensor, "R 1 h w"] | None = None
+) -> Float[Tensor, "R D D"]:
+    """The sums over positions of the products of any two channels; `moments` reads them.
+
+    A channel of ones is put behind the others, so D = C + 1, and the last row holds the sums of all
+    channels and the count of positions. The sums of two parts of a picture are those of both.
+
+    Args:
+        features: activations in any precision and memory order.
+        weights: how much each position counts, several times over; None is 1, once.
+
+    Returns:
+        Float64, so that pictures of any size can be added up.
+    """
+    # Row by row in float32, where few numbers are added, and the rows in float64.
+    rows = features[0].permute(1, 2, 0).float()
+    if weights is None:
+        count = torch.tensor([rows.shape[0] * rows.shape[1]])
+        return _products(rows, rows, count)[None]
+    return torch.stack(
+        [
+            _products(rows, rows * weight.permute(1, 2, 0), weight.sum(dtype=torch.float64)[None])
+            for weight in weights
+        ]
+    )
+
+
+def _products(rows: Tensor, weighted: Tensor, count: Tensor) -> Tensor:
+    # The ones are put in here and not into the features: products of odd widths are slow.
+    square = (weighted.mT @ rows).sum(0, dtype=torch.float64)
+    total = weighted.sum(1).sum(0, dtype=torch.float64)
+    last = torch.cat([total, count.to(total)])
+    return torch.cat([torch.cat([square, total[:, None]], 1), last[None]])
+
+
+def moments(sums: Float[Tensor, "R D D"]) -> Moments:
+    """Mean and covariance from the sums that `products` gives; zeros where nothing was counted."""
+    count = sums[:, -1:, -1].clamp_min(torch.finfo(torch.float64).tiny)
+    mean = sums[:, -1, :-1] / count
+    square = sums[:, :-1, :-1] / count[..., None]
+    return Moments(mean, square - mean[:, :, None] * mean[:, None, :])
+
+
+def whitening(known: Moments) -> Float[Tensor, "R C C"]:
+    """The symmetric matrix W that makes features uncorrelated with variance 1: W Σ Wᵀ = I.
+
+    Li et al., "Universal Style Transfer via Feature Transforms", NeurIPS 2017, equation 2.
+
+    Directions in which the features hardly vary (`RANK`, `FLAT`) become 0, so flat pictures are
+    harmless.
+    """
+    values, vectors = torch.linalg.eigh(known.covariance.double())
+    square = known.mean.double().square().sum(1) + values.clamp_min(0).sum(1)
+    least = torch.maximum(RANK * values[:, -1], FLAT * square).clamp_min(1e-30)[:, None]
+    inverse = torch.where(values > least, values.clamp_min(least).rsqrt(), 0.0)
+    return (vectors * inverse[:, None]) @ vectors.mT
+
+
+def transport(own: Moments, wanted: Moments) -> Float[Tensor, "R C C"]:
+    """The symmetric matrix T that gives features another covariance with the least change.
+
+    T = W (S Σ' S)^½ W with W = `whitening` and S = `colouring` of what is, Σ' what is wanted: the
+    map of optimal transport between two Gaussians (Knott and Smith 1984; for styles Mroueh,
+    "Wasserstein Style Transfer", arXiv 1905.12828). T Σ Tᵀ = Σ' as for whitening and colouring.
+
+    Args:
+        own: moments of R kinds of features.
+        wanted: of as many, or of one for all.
+    """
+    white, root = whitening(own), colouring(own)
+    middle = Moments(wanted.mean, root @ wanted.covariance.double() @ root)
+    return white @ colouring(middle) @ white
+
+
+def colouring(known: Moments) -> Float[Tensor, "R C C"]:
+    """The symmetric root S of the covariance, which gives it to white features: S Sᵀ = Σ.
+
+    Li et al., NeurIPS 2017, equation 3.
+    """
+    values, vectors = torch.linalg.eigh(known.covariance.double())
+    return (vectors * values.clamp_min(0).sqrt()[:, None]) @ vectors.mT

@@ -1,0 +1,97 @@
+"""AdaIN: give the features of a content the mean and deviation of a style's, channel by channel.
+
+Huang and Belongie, "Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization",
+ICCV 2017, arXiv 1703.06868. Departures:
+
+1. The network that looks is our small `petit`, and two of its layers are changed and decoded,
+   relu4_1 and relu3_1, which keeps edges.
+2. The decoder is told the statistics of the style at four layers, so it need not guess fine
+   texture from the coarse one.
+3. Where a part of the content is kept (a strength below 1), the detail that the decoder loses comes
+   back in the same part, so a strength near 0 is near the content.
+4. A channel that hardly varies in the content is not blown up: see `StyledDecoder.adapted`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from impasto.core.contract import Frame, Pass, Style, Stylizer, Sums
+from impasto.core.tensors import Features, Image
+from impasto.nets import decoder
+from impasto.nets.decoder import STATISTICS, StyledDecoder
+from impasto.nets.vgg import VGG
+from impasto.ops.stats import Moments, moments
+from impasto.universal.matching import Matching, confined
+from impasto.universal.method import Universal
+from impasto.universal.palette import Palette
+
+
+class AdaIN(Universal):
+    """Match mean and deviation in one pass (Huang and Belongie 2017): quick, and keeps shapes."""
+
+    def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
+        """Load the networks; the styles are measured once for a size of result.
+
+        Raises:
+            OptionError: no style, or one without a picture and measurements that fit.
+            WeightsError: the weights cannot be had.
+        """
+        network = self.eyes(styles)
+        styled = self.placed(decoder.styled(), network.input.weight.device)
+
+        def passes(long_side: int) -> list[Pass]:
+            palette = self.palette(network, styles, STATISTICS, long_side=long_side)
+            return [_Pass(network, palette, styled=styled, alpha=self.alpha)]
+
+        return self.painter(passes, generator=generator)
+
+
+class _Pass(Matching):
+    def __init__(
+        self, network: VGG, palette: Palette, *, styled: StyledDecoder, alpha: float
+    ) -> None:
+        super().__init__(network, palette, taps=STATISTICS, kept=styled.taps, beyond=styled.margin)
+        self.styled, self.alpha = styled, alpha
+        self.styles = _statistics(palette.moments)
+
+    def change(self, sums: Sums) -> Callable[[Frame], Image]:
+        """Equation 8 with equation 14's α, then the decoder."""
+        own = _statistics({tap: moments(sums[tap]) for tap in STATISTICS})
+        # To blend statistics is to blend features that have them (equation 15).
+        wanted = torch.lerp(own, self.palette.mixed(self.styles, regions=len(own)), self.alpha)
+
+        @torch.no_grad()
+        def changed(frame: Frame) -> Image:
+            features = self.features(frame)
+            out = self._decoded(features, frame, own=own, wanted=wanted)
+            if self.alpha < 1:
+                kept = self._decoded(features, frame, own=own, wanted=own)
+                out = out + (1 - self.alpha) * (frame.content - kept)
+            return confined(out.clamp(0, 1), frame)
+
+        return changed
+
+    def _decoded(self, features: Features, frame: Frame, *, own: Tensor, wanted: Tensor) -> Image:
+        """The picture of features with other statistics, (R, S), one a region."""
+        adapted = self.styled.adapted(features, own, wanted)
+        modulation = self.styled.modulation(wanted)
+        if len(wanted) > 1:
+            height = frame.content.shape[2]
+            for tap, f in adapted.items():
+                places = self.palette.places(frame, stride=height // f.shape[2])
+                adapted[tap] = (f * places).sum(0, keepdim=True).to(f.dtype)
+            for i, change in enumerate(modulation):
+                places = self.palette.places(frame, stride=2 ** (len(modulation) - 1 - i))
+                modulation[i] = torch.einsum("rc,rxhw->xchw", change, places)
+        return self.styled(adapted, modulation)
+
+
+def _statistics(known: Mapping[str, Moments]) -> Tensor:
+    """Means and deviations, side by side as the decoder reads them: (R, S)."""
+    found = []
+    for tap in STATISTICS:
+        variance = known[tap].covariance.diagonal(dim1=1, dim2=2)
+        found += [known[tap].mean, variance.clamp_min(0).sqrt()]
+    return torch.cat(found, 1).float()

@@ -1,0 +1,167 @@
+"""The options that all universal methods have, and their stylizers."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal, TypeVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from impasto.core.contract import Frame, Pass, Style, Stylizer
+from impasto.core.errors import OptionError
+from impasto.core.options import Options
+from impasto.core.progress import Report, silent
+from impasto.core.tensors import Image
+from impasto.nets import petit, zoo
+from impasto.nets.vgg import VGG, bfloat16_is_fast
+from impasto.ops.resample import resize
+from impasto.ops.stats import Moments
+from impasto.tiles import whole
+from impasto.universal.matching import confined
+from impasto.universal.palette import Palette, device_of, fits, known, scaled
+
+LONGEST = 1024
+"""In a result longer than this, strokes are as large as in one of this long side: the network sees
+no larger ones."""
+
+_Module = TypeVar("_Module", bound=nn.Module)
+
+
+class Universal(Options):
+    """The options that all universal methods have, and what they do before any content is known."""
+
+    strength: float = Field(0.5, ge=0, le=1, description="0 returns the content, 1 is all style")
+    style_scale: float = Field(
+        1.0, ge=0.1, le=10, description="size of strokes: the style's long side over the result's"
+    )
+    start: Literal["content", "noise"] = Field(
+        "content", description="noise gives the texture of the style alone"
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="auto is bfloat16 where the processor has it",
+        json_schema_extra={"advanced": True},
+    )
+
+    @property
+    def alpha(self) -> float:
+        """The share of the style in the features; the papers' α.
+
+        1 − (1 − strength)³, because the look of a picture changes most as α nears 1: so the default
+        of 0.5 is a painting, and the lower half is left for those who want a touch. A texture
+        from noise has no content that could be kept.
+        """
+        return 1.0 if self.start == "noise" else 1 - (1 - self.strength) ** 3
+
+    def measure(self, image: Image) -> dict[str, Tensor]:
+        """Mean and covariance of a style's features at every tap of `petit`; see `Measured`.
+
+        Args:
+            image: (1, 3, H, W); it is looked at with a long side of `style_scale` times its own,
+                but that is no longer than `LONGEST`.
+
+        Returns:
+            Float32, and `size`, the height and width that were looked at.
+        """
+        network = self.placed(zoo.load("petit"), image.device)
+        side = min(LONGEST, round(self.style_scale * max(image.shape[2:])))
+        picture = scaled(image, side)
+        seen = known(network, Style(picture), petit.TAPS, long_side=max(picture.shape[2:]))
+        parts = {
+            f"{tap}.{part}": value[0].float()
+            for tap, found in seen.items()
+            for part, value in found._asdict().items()
+        }
+        return parts | {"size": torch.tensor(picture.shape[2:])}
+
+    def eyes(self, styles: Sequence[Style]) -> VGG:
+        """The network that sees, where the styles are.
+
+        Raises:
+            OptionError: no style, or one without a picture and measurements that fit.
+        """
+        if not styles:
+            raise OptionError("at least one style is needed")
+        for style in styles:
+            if style.measured is not None and not fits(style.measured):
+                raise OptionError("measured must hold the mean and covariance of petit's taps")
+            if style.measured is None and style.image is None:
+                raise OptionError("a style must have a picture, or what was measured of one")
+        return self.placed(zoo.load("petit"), device_of(styles[0]))
+
+    def palette(
+        self, network: VGG, styles: Sequence[Style], taps: Sequence[str], *, long_side: int
+    ) -> "Palette":
+        """What the network sees of the styles at these taps, beside a result of this long side."""
+        found = [
+            known(network, style, taps, long_side=round(self.style_scale * long_side))
+            for style in styles
+        ]
+        weights = torch.tensor([style.weight for style in styles], dtype=torch.float64)
+        return Palette(
+            (weights / weights.sum()).to(device_of(styles[0])),
+            {
+                tap: Moments(
+                    torch.cat([each[tap].mean for each in found]),
+                    torch.cat([each[tap].covariance for each in found]),
+                )
+                for tap in taps
+            },
+        )
+
+    def placed(self, module: _Module, device: torch.device) -> _Module:
+        """A network on its device, in the precision that is wanted there."""
+        module.to(device)
+        if self.precision == "bfloat16" or (self.precision == "auto" and bfloat16_is_fast(device)):
+            module.half()
+        return module
+
+    def painter(
+        self, build: Callable[[int], Sequence[Pass]], *, generator: torch.Generator
+    ) -> Stylizer:
+        """The stylizer that makes the passes for its long side, beginning where it is told."""
+        seed = int(torch.randint(2**31, (), generator=generator))
+        if self.strength == 0:
+            return Painter(lambda _: ())
+        # A video has frames of one size; more than a few sizes hardly ever come.
+        painter = Painter(lru_cache(maxsize=2)(build))
+        return Texture(painter, seed) if self.start == "noise" else painter
+
+
+@dataclass(frozen=True)
+class Painter:
+    """A stylizer that works pass by pass; without passes it returns the content."""
+
+    build: Callable[[int], Sequence[Pass]]
+
+    def passes(self, size: tuple[int, int]) -> Sequence[Pass]:
+        """Those for a picture of this height and width."""
+        return self.build(min(LONGEST, max(size)))
+
+    def __call__(self, frame: Frame, *, report: Report = silent) -> Image:
+        """Stylize the content, or the picture to begin at, as one tile."""
+        height, width = frame.content.shape[2:]
+        passes = self.passes((height, width))
+        if not passes:
+            return frame.content.clone()
+        if frame.start is None:
+            return whole(passes, frame, report=report)
+        begun = replace(frame, content=resize(frame.start, (height, width)), start=None)
+        return confined(whole(passes, begun, report=report), frame)
+
+
+@dataclass(frozen=True)
+class Texture:
+    """A painter that begins at noise."""
+
+    painter: Painter
+    seed: int
+
+    def __call__(self, frame: Frame, *, report: Report = silent) -> Image:
+        """A texture in the size of the content."""
+        generator = torch.Generator().manual_seed(self.seed)
+        noise = torch.rand(frame.content.shape, generator=generator).to(frame.content)
+        start = noise if frame.start is None else frame.start
+        return self.painter(replace(frame, start=start), report=report)

@@ -1,0 +1,167 @@
+"""What is known of styles: measured of pictures, blended, kept in small files."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from impasto.core.contract import Frame, Style
+from impasto.core.errors import MediaError, WeightsError
+from impasto.core.tensors import Image
+from impasto.media.image import write_bytes
+from impasto.nets import petit, zoo
+from impasto.nets.vgg import VGG
+from impasto.ops.resample import fit, resize
+from impasto.ops.stats import Moments, moments, products
+
+MULTIPLE = 16
+"""Pixels along a side of a position of the deepest tap."""
+ENDING = ".style"
+"""Of files that hold what was measured of a style."""
+_LARGEST = 1 << 20
+
+Measured = Mapping[str, Tensor]
+"""`relu1_1.mean` (C,), `relu1_1.covariance` (C, C) and so on for every tap of `petit`."""
+
+
+@dataclass(frozen=True)
+class Palette:
+    """What is known of some styles.
+
+    Attributes:
+        shares: (K,), of each style, summing to one.
+        moments: tap to the moments of all styles: (K, C) and (K, C, C).
+    """
+
+    shares: Tensor
+    moments: Mapping[str, Moments]
+
+    def mixed(self, values: Tensor, *, regions: int) -> Tensor:
+        """One value a region from (K, …), one a style: its own, or all blended where there is one.
+
+        Returns:
+            (R, …), R the number of regions.
+        """
+        if regions == len(values):
+            return values
+        return torch.tensordot(self.shares.to(values), values, 1)[None]
+
+    def places(self, frame: Frame, *, stride: int) -> Tensor:
+        """The share of each style at each position, (K, 1, h, w).
+
+        Beyond all regions the styles go on, blended: what is there is seen from within, and
+        `confined` takes it away.
+
+        Args:
+            frame: the regions are in the size of its content.
+            stride: pixels along a side of a position.
+        """
+        masks = F.avg_pool2d(torch.cat(list(frame.regions)), stride) + 1e-6
+        masks = masks * self.shares.to(masks).view(-1, 1, 1, 1)
+        return masks / masks.sum(0, keepdim=True)
+
+
+@torch.no_grad()
+def known(network: VGG, style: Style, taps: Sequence[str], *, long_side: int) -> dict[str, Moments]:
+    """Tap to the moments of one style, its picture brought to this long side."""
+    if style.measured is not None:
+        parts = {
+            tap: [style.measured[f"{tap}.{part}"][None].double() for part in Moments._fields]
+            for tap in taps
+        }
+        return {tap: Moments(*found) for tap, found in parts.items()}
+    assert style.image is not None  # `eyes` has looked.
+    image = scaled(style.image, long_side)
+    features = network(grown(image), taps)
+    region = style.region
+    if region is not None:
+        region = grown(F.interpolate(region, image.shape[2:], mode="area"))
+    return {tap: moments(products(f, pooled(region, f))) for tap, f in features.items()}
+
+
+def scaled(image: Image, long_side: int) -> Image:
+    """The picture with this long side, or that of one position."""
+    return resize(image, fit(*image.shape[2:], long_side=max(MULTIPLE, long_side)))
+
+
+def grown(picture: Tensor) -> Tensor:
+    """The picture with its right and bottom mirrored to whole positions, as tiles have it."""
+    height, width = picture.shape[2:]
+    pads = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
+    mode = "reflect" if pads[1] < width and pads[3] < height else "replicate"
+    return F.pad(picture, pads, mode=mode)
+
+
+def pooled(masks: Tensor | None, features: Tensor) -> Tensor | None:
+    """Masks in the size of features."""
+    return None if masks is None else F.avg_pool2d(masks, masks.shape[2] // features.shape[2])
+
+
+def device_of(style: Style) -> torch.device:
+    """Where a style lies."""
+    tensors = [style.image] if style.measured is None else style.measured.values()
+    return next((tensor.device for tensor in tensors if tensor is not None), torch.device("cpu"))
+
+
+def save_style(path: str | Path, measured: Measured, *, name: str = "") -> None:
+    """Write what `measure` gave of a picture, at once or not at all.
+
+    Args:
+        path: the file; safetensors inside.
+        measured: see `Measured`.
+        name: of the picture, for people.
+
+    Raises:
+        MediaError: the file cannot be written.
+    """
+    from safetensors.torch import save
+
+    tensors = {key: value.detach().cpu().contiguous() for key, value in measured.items()}
+    write_bytes(path, save(tensors, {"petit": zoo.models()["petit"].sha256, "name": name}))
+
+
+def load_style(path: str | Path) -> dict[str, Tensor]:
+    """What `save_style` wrote; `Style.measured` takes it.
+
+    Raises:
+        MediaError: the file cannot be read, or is none of these.
+        WeightsError: it was measured with another `petit`.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(_LARGEST + 1)
+        measured = load(data) if len(data) <= _LARGEST else {}
+    except OSError as error:
+        raise MediaError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise MediaError(f"{path} is no .style file, or damaged") from error
+    if not fits(measured):
+        raise MediaError(f"{path} does not hold the statistics of a style")
+    if _metadata(data).get("petit") != zoo.models()["petit"].sha256:
+        raise WeightsError(f"{path} was measured with another version of petit; measure it again")
+    return measured
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    """The words in the header of a safetensors file, whose length its first eight bytes tell."""
+    import json
+
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return header.get("__metadata__", {})
+
+
+def fits(measured: Measured) -> bool:
+    """Whether mean and covariance of every tap are there, in their shapes, and finite."""
+    for tap in petit.TAPS:
+        width = petit.WIDTHS[tap.replace("relu", "conv")]
+        for part, shape in (("mean", (width,)), ("covariance", (width, width))):
+            value = measured.get(f"{tap}.{part}")
+            if value is None or tuple(value.shape) != shape or not value.isfinite().all():
+                return False
+    return True
