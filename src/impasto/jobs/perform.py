@@ -1,35 +1,36 @@
 """One job, carried out here: pictures opened, a method built, a picture made."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import ceil, isfinite
+from math import ceil
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 
-from impasto.core.contract import Frame, Style
+from impasto.core.contract import Frame, InPasses, Measuring, Style
 from impasto.core.errors import Interrupted, OptionError
 from impasto.core.options import build
 from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
-from impasto.media.image import LIMIT, SMALLEST, Source, from_array, measure, to_pillow
-from impasto.media.image import load as read
+from impasto.jobs import memory
+from impasto.jobs.sources import Weighed, is_painted, measured, opened, weighed
+from impasto.media import large
+from impasto.media.image import LIMIT, SMALLEST, Source, to_pillow, write
 from impasto.methods import DEFAULT, load
 from impasto.ops.resample import fit, resize
-from impasto.painted import paint
+from impasto.tiles import Held, Sink, tiled
+from impasto.tiles import Source as Strips
+from impasto.universal.method import LONGEST, Painter
+from impasto.universal.palette import ENDING, load_style
 
 LONG_SIDE = 1024
 """Without a size, a result is as large as its content but no longer than this."""
 
-Weighed = Source | tuple[Source, float]
-"""A style and its share among several. A string may hold both, as in `"a.jpg:2.5"`."""
-
-_PAINTED = (768, 1024)
-"""Height and width to which pictures painted by code are in proportion."""
 _LEAST = 64
 """Nothing is opened for use at a smaller long side than this."""
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Job:
         seed: of all randomness.
         start_picture: what to begin at instead of where the method would.
         options: the method's own.
+        max_memory: bytes that the process may take; None is 60 % of what is free.
     """
 
     content: Source
@@ -53,6 +55,7 @@ class Job:
     seed: int = 0
     start_picture: Source | None = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    max_memory: float | None = None
 
     def result_size(self) -> tuple[int, int]:
         """Height and width of the result; opens no more than the content's header.
@@ -64,12 +67,11 @@ class Job:
         size = self.size
         if size is not None and (type(size) is not int or size < SMALLEST):
             raise OptionError(f"size must be a whole number of at least {SMALLEST}; got {size!r}")
-        height, width = _PAINTED if _is_painted(self.content) else measure(self.content)
+        height, width = measured(self.content)
         found = fit(height, width, long_side=size or min(max(height, width), LONG_SIDE))
-        if found[0] * found[1] > LIMIT:
-            raise OptionError(
-                f"size must keep the result within {LIMIT // 1_000_000} million pixels; got {size}"
-            )
+        most = large.LIMIT // 1_000_000
+        if found[0] * found[1] > large.LIMIT:
+            raise OptionError(f"size must keep the result within {most} million pixels; got {size}")
         return found
 
 
@@ -81,6 +83,7 @@ def stylize(
     size: int | None = None,
     seed: int = 0,
     start_picture: Source | None = None,
+    max_memory: float | int | str | None = None,
     report: Report = silent,
     **options: Any,
 ) -> Any:
@@ -97,6 +100,8 @@ def stylize(
             most 1024.
         seed: of all randomness; equal seeds give equal results.
         start_picture: begin at this instead of where the method would.
+        max_memory: "2GB", "1500MB" or a number of GB that the process may take; None is 60 % of
+            what is free. A large picture is worked on tile by tile where the method can do so.
         report: is told of each step.
         options: the method's own, such as `strength`.
 
@@ -109,7 +114,8 @@ def stylize(
         WeightsError: the weights of a network cannot be had.
         Interrupted: the user stopped the run; carries the picture so far.
     """
-    job = Job(content, weighed(styles), method, size, seed, start_picture, options)
+    limit = None if max_memory is None else memory.parse(max_memory)
+    job = Job(content, weighed(styles), method, size, seed, start_picture, options, limit)
     out = perform(job, report=report)
     return out if isinstance(content, torch.Tensor) else to_pillow(out)
 
@@ -122,6 +128,26 @@ def perform(job: Job, *, report: Report = silent) -> Image:
     Raises:
         ImpastoError: as `stylize`.
     """
+    return _watched(job, report, lambda told: _Run(job, told).made())
+
+
+def carry(job: Job, path: str | Path, *, report: Report = silent) -> None:
+    """Carry out a job and write its picture; as `perform`, but there need be no memory for it.
+
+    A picture that is worked on tile by tile is read, changed and written a few rows at a time.
+
+    Args:
+        job: what to do.
+        path: ends as `media.image.ENDINGS`; the file appears whole or not at all.
+        report: is told of each step.
+
+    Raises:
+        ImpastoError: as `stylize`, or the file cannot be written.
+    """
+    _watched(job, report, lambda told: _Run(job, told).written(Path(path)))
+
+
+def _watched(job: Job, report: Report, work: Callable[[Report], _T]) -> _T:
     # The picture of the last step is kept for an interrupt.
     latest: Progress | None = None
     done = 0.0
@@ -133,10 +159,10 @@ def perform(job: Job, *, report: Report = silent) -> Image:
         report(progress)
 
     try:
-        image = _made(job, watch)
+        result = work(watch)
         if done < 1:  # A method that had nothing to do, or less than it thought.
             report(Progress(stage="done", done=1.0))
-        return image
+        return result
     except KeyboardInterrupt:
         kept = latest.image() if latest and latest.image else None
         if kept is not None:
@@ -144,85 +170,107 @@ def perform(job: Job, *, report: Report = silent) -> Image:
         raise Interrupted(kept) from None
 
 
-def _made(job: Job, report: Report) -> Image:
-    # Threads inherit this from the one that starts them, so it comes before all work.
-    torch.set_flush_denormal(True)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    generator = _generator(job.seed)
-    method: Any = build(cast("Any", load(job.method)), job.options)
-    target = job.result_size()
-
-    def fitted(source: Source) -> Image:
-        return resize(opened(source, long_side=max(_LEAST, *target)), target).to(device)
-
-    side = max(_LEAST, ceil(max(target) * getattr(method, "style_scale", 1.0)))
-    styles = [Style(opened(each, long_side=side).to(device), share) for each, share in job.styles]
-    start = None if job.start_picture is None else fitted(job.start_picture)
-    frame = Frame(fitted(job.content), start)
-    return method.prepare(styles, generator=generator)(frame, report=report).cpu()
-
-
-def opened(source: Source, *, long_side: int) -> Image:
-    """The picture, (1, 3, H, W), for use at this long side.
-
-    One that is painted by code has this long side; any other has its own, or, if it is much larger,
-    at least twice as many pixels a side.
+class _Run:
+    """A job, ready to begin: its method is prepared, and it is known whether it goes in tiles.
 
     Raises:
-        OptionError: no such painted style, or no such seed.
-        MediaError: the picture cannot be read.
+        OptionError: the picture has no room, and the method cannot do it in tiles.
     """
-    if _is_painted(source):
-        return _painted(str(source), long_side=long_side)
-    return read(source, enough=2 * long_side)
 
+    def __init__(self, job: Job, report: Report) -> None:
+        # Threads inherit this from the one that starts them, so it comes before all work.
+        torch.set_flush_denormal(True)
+        self.job, self.report = job, report
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.size = job.result_size()
+        generator = _generator(job.seed)
+        method: Any = build(cast("Any", load(job.method)), job.options)
+        room = memory.room(job.max_memory)
+        fits = memory.whole_fits(self.size, room=room)
+        small = self._pixels() <= memory.WHOLE
+        # Read before the method is prepared: a picture that is damaged is refused at once.
+        self.frame = self._frame() if fits and small else None
+        styles = self._styles(method, fits=fits)
+        self.stylizer: Any = method.prepare(styles, generator=generator)
+        # What a painter does is the same in tiles; another may do more with the whole.
+        self.whole = fits and (small or not isinstance(self.stylizer, Painter))
+        if not self.whole:
+            if not isinstance(self.stylizer, InPasses):
+                raise memory.refusal(self.size, room=room, method=job.method)
+            self.passes = self.stylizer.passes(self.size)
+            margin = max((each.margin for each in self.passes), default=0)
+            self.side = memory.tile_side(self.size[1], margin=margin, room=room)
 
-def weighed(styles: Weighed | Sequence[Weighed]) -> list[tuple[Source, float]]:
-    """Each style with its weight, 1 unless said.
+    def made(self) -> Image:
+        """The picture, in memory."""
+        if self.whole:
+            return self.stylizer(self.frame or self._frame(), report=self.report).cpu()
+        if self._pixels() > LIMIT:
+            raise OptionError(
+                f"size must keep a result in memory within {LIMIT // 1_000_000} million pixels"
+            )
+        out = Held(torch.empty((1, 3, *self.size)))
+        self._in_tiles(out, folder=None)
+        return out.image
 
-    In a string only a number after the last colon is a weight, so `C:/a.jpg` and `:swirl` have
-    none.
+    def written(self, path: Path) -> None:
+        """The picture, in a file."""
+        if self.whole:
+            write(self.made(), path)
+            return
+        height, width = self.size
+        with large.writing(path, height=height, width=width) as sink:
+            self._in_tiles(sink, folder=path.parent)
+            self.report(Progress("writing", 1.0, size=self.size))
 
-    Raises:
-        OptionError: a weight that is not a finite number above 0.
-    """
-    several: Any = styles if isinstance(styles, list | tuple) and not _is_pair(styles) else [styles]
-    return [_weighed_one(style) for style in several]
+    def _in_tiles(self, sink: Sink, *, folder: Path | None) -> None:
+        tiled(
+            self.passes,
+            self._source(),
+            sink,
+            side=self.side,
+            folder=folder,
+            device=self.device,
+            report=self.report,
+        )
 
+    def _source(self) -> Strips:
+        begin = self.job.start_picture
+        return self._strips(self.job.content if begin is None else begin)
 
-def _is_pair(style: Any) -> bool:
-    match style:
-        case (_, int() | float()):
-            return isinstance(style, tuple)
-        case _:
-            return False
+    def _frame(self) -> Frame:
+        begin = self.job.start_picture
+        return Frame(self._fitted(self.job.content), None if begin is None else self._fitted(begin))
 
+    def _fitted(self, picture: Source) -> Image:
+        if self._pixels() > memory.WHOLE:
+            return self._strips(picture).strip(0, self.size[0]).to(self.device)
+        image = opened(picture, long_side=max(_LEAST, *self.size))
+        return resize(image, self.size).to(self.device)
 
-def _weighed_one(style: Any) -> tuple[Source, float]:
-    source, weight = style if _is_pair(style) else (style, 1.0)
-    if isinstance(style, str):
-        head, _, tail = style.rpartition(":")
-        with suppress(ValueError):
-            source, weight = (head, float(tail)) if head else (style, 1.0)
-    if not (weight > 0 and isfinite(weight)):
-        name = f" {source}" if isinstance(source, str | Path) else ""
-        raise OptionError(f"the weight of style{name} must be a number above 0; got {weight:g}")
-    return source, float(weight)
+    def _strips(self, picture: Source) -> Strips:
+        if isinstance(picture, str | Path) and not is_painted(picture):
+            return large.Reader(picture, size=self.size)
+        return Held(resize(opened(picture, long_side=max(self.size)), self.size))
+
+    def _styles(self, method: Any, *, fits: bool) -> list[Style]:
+        universal = isinstance(method, Measuring) or not fits
+        beside = min(LONGEST, max(self.size)) if universal else max(self.size)
+        side = max(_LEAST, ceil(beside * getattr(method, "style_scale", 1.0)))
+        return [self._style(source, share, side) for source, share in self.job.styles]
+
+    def _style(self, source: Source, share: float, side: int) -> Style:
+        if isinstance(source, str | Path) and Path(source).suffix.lower() == ENDING:
+            known = load_style(source)
+            measured = {name: value.to(self.device) for name, value in known.items()}
+            return Style(None, share, measured=measured)
+        return Style(opened(source, long_side=side).to(self.device), share)
+
+    def _pixels(self) -> int:
+        return self.size[0] * self.size[1]
 
 
 def _generator(seed: int) -> torch.Generator:
     if type(seed) is not int or not 0 <= seed < 1 << 63:
         raise OptionError(f"seed must be a whole number of at least 0; got {seed!r}")
     return torch.Generator().manual_seed(seed)
-
-
-def _is_painted(source: Source) -> bool:
-    return isinstance(source, str) and source.startswith(":")
-
-
-def _painted(source: str, *, long_side: int) -> Image:
-    name, _, seed = source[1:].partition("@")
-    if seed and not seed.isdecimal():
-        raise OptionError(f"the seed in {source!r} must be a whole number of at least 0")
-    height, width = fit(*_PAINTED, long_side=long_side)
-    return from_array(paint(name, width=width, height=height, seed=int(seed or 0)))
