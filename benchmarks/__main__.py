@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import quality, speed
+from benchmarks import quality, speed, universal
 
 RESULTS = Path(__file__).parent / "results"
 PARTS = {
@@ -23,6 +23,10 @@ PARTS = {
     "quality": quality.quality,
     "strength": quality.strength,
     "teachers": quality.teachers,
+    "universal_speed": universal.universal_speed,
+    "universal_quality": universal.universal_quality,
+    "auto_gain": universal.auto_gain,
+    "faithful": universal.faithful,
 }
 
 

@@ -1,4 +1,4 @@
-"""Five photographs and five paintings that took no part in training, and the judge."""
+"""Photographs and paintings that took no part in training, and the judge."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +31,22 @@ STYLES = {
     "smoker": "paintings/fyodor-dostoevsky_crime-and-punishment_constance-garnett.jpg",
 }
 
+MORE_CONTENTS = {
+    "giraffes": "photos/coco/000000000144.jpg",
+    "arch": "photos/coco/000000000257.jpg",
+    "baby": "photos/coco/000000000428.jpg",
+    "door": "photos/coco/000000000629.jpg",
+    "ski": "photos/coco/000000002473.jpg",
+}
+MORE_STYLES = {
+    "wives": "paintings/arnold-bennett_the-old-wives-tale.jpg",
+    "smoke": "paintings/charles-dickens_hard-times.jpg",
+    "emma": "paintings/jane-austen_emma.jpg",
+    "teal": "paintings/plato_dialogues_benjamin-jowett.jpg",
+    "bridge": "paintings/victor-hugo_notre-dame-de-paris_isabel-f-hapgood.jpg",
+}
+"""Those of the folders of training that are held out (`impasto.training.data.held_out`)."""
+
 
 def picture(source, *, long_side: int) -> Tensor:
     """A file below `../shared/data` or a function that returns pixels, as (1, 3, H, W)."""
@@ -43,10 +59,12 @@ def picture(source, *, long_side: int) -> Tensor:
     return resize(image, fit(*image.shape[2:], long_side=long_side))
 
 
-def pairs(*, long_side: int) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """The name, content and style of all 25 pairs, the long sides of this many pixels."""
-    for content, photo in CONTENTS.items():
-        for style, painting in STYLES.items():
+def pairs(*, long_side: int, more: bool = False) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """The name, content and style of 25 pairs, or 100, their long sides of so many pixels."""
+    contents = CONTENTS | (MORE_CONTENTS if more else {})
+    styles = STYLES | (MORE_STYLES if more else {})
+    for content, photo in contents.items():
+        for style, painting in styles.items():
             yield (
                 f"{content}-{style}",
                 picture(photo, long_side=long_side),

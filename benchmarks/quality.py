@@ -37,14 +37,15 @@ def verdict(out: Tensor, content: Tensor, style: Tensor, network) -> Verdict:
     return judge(out, content, style=style, network=network, generator=generator)
 
 
-def _need_shared() -> None:
+def need_shared() -> None:
+    """Refuse where the judge is missing."""
     if not JUDGE.exists():
         raise WeightsError(f"the judge is missing: put the project's shared folder at {SHARED}")
 
 
 def quality() -> dict[str, object]:
     """All 25 pairs at 512 px and default strength."""
-    _need_shared()
+    need_shared()
     PICTURES.mkdir(parents=True, exist_ok=True)
     network, verdicts = judging_network(), {}
     for name, content, style in pairs(long_side=512):
@@ -62,7 +63,7 @@ def quality() -> dict[str, object]:
 
 def strength() -> dict[str, object]:
     """Whether the style distance falls and the content distance rises with strength."""
-    _need_shared()
+    need_shared()
     network, curves = judging_network(), {}
     for name, content, style in pairs(long_side=256):
         points = [
@@ -89,7 +90,7 @@ def teachers(long_side: int = 256) -> dict[str, object]:
 
     The exact VGG-19 is also the judge here, so it is judged by what it optimised.
     """
-    _need_shared()
+    need_shared()
     network, rows = judging_network(), {}
     layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
     for name, content, style in list(pairs(long_side=long_side))[::6]:

@@ -47,15 +47,15 @@ def several(*arguments: str, runs: int = RUNS) -> float:
     return median([process(*arguments)[0] for _ in range(runs + 1)][1:])
 
 
-def stylize(folder: Path, size: int, *more: str) -> tuple[str, ...]:
-    """The arguments of a default stylization of a 4 : 3 photograph with a painted style."""
+def stylize(folder: Path, size: int, *more: str, method: str = "gatys") -> tuple[str, ...]:
+    """The arguments of a stylization of a 4 : 3 photograph by a method's defaults."""
     photo = folder / "photo.png"
     if not photo.exists():
         Pillow.fromarray(data.coffee()).resize((2048, 1536)).save(photo)
         Pillow.fromarray(data.immunohistochemistry()).resize((1024, 768)).save(folder / "style.png")
     return (
         *("-m", "impasto", "stylize", str(photo), "--style", str(folder / "style.png")),
-        *("-o", str(folder / "out.png"), "--size", str(size), *more),
+        *("-o", str(folder / "out.png"), "--size", str(size), "--method", method, *more),
     )
 
 

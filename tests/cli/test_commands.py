@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from impasto.cli.main import COMMANDS, main
 from impasto.media.image import from_array, read
-from impasto.nets.zoo import models
+from impasto.nets.zoo import decoders, models
 from impasto.painted import describe, names, paint
 
 
@@ -66,14 +66,14 @@ def test_refusals(capsys, tmp_path, words, sentence):
 def test_methods_are_listed_with_what_they_do(capsys, tint):
     assert main(["methods"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["gatys", "tint"]
-    assert lines[1].endswith("Move colours towards the mean colour of the styles.")
+    assert [line.split()[0] for line in lines] == ["adain", "auto", "gatys", "tint", "wct"]
+    assert lines[3].endswith("Move colours towards the mean colour of the styles.")
 
 
 def test_models_are_listed_with_their_state(capsys):
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == list(models())
+    assert [line.split()[0] for line in lines] == [*models(), *decoders()]
     assert "bundled" in lines[0]
 
 

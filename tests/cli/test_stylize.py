@@ -1,5 +1,6 @@
 import csv
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -65,7 +66,8 @@ REFUSALS = {
     "photo.jpg -s red.png --weights 1,x": "weights must be a list",
     "photo.jpg -s red.png --size 15": "size must be a whole number of at least 16; got 15",
     "photo.jpg -s red.png --size big": "--size must be a whole number; got 'big'",
-    "photo.jpg -s red.png --size 99999": "size must keep the result within 256 million pixels",
+    "photo.jpg -s red.png --size 99999": "size must keep the result within 2000 million pixels",
+    "photo.jpg -s red.png --max-memory much": "max_memory must be a size such as 2GB or 1500MB",
     "photo.jpg -s red.png --seed -1": "seed must be a whole number of at least 0; got -1",
     "photo.jpg -s red.png --every 0": "every must be a whole number of at least 1; got 0",
     "photo.jpg -s red.png -o none/a.png": "the folder none does not exist",
@@ -105,13 +107,14 @@ def test_a_folder_that_takes_no_files_is_refused(tint, here, capsys):
 def test_an_unknown_method_is_refused(here, capsys):
     for words in (["--method", "gaty"], ["--method=gaty"]):
         assert main(["stylize", "photo.jpg", "-s", "red.png", *words]) == 2
-        assert "impasto: method must be one of gatys; got 'gaty'\n" in capsys.readouterr().err
+        assert capsys.readouterr().err.endswith(", gatys, wct; got 'gaty'\n")
 
 
 def test_a_network_with_a_wrong_digest_is_refused(here, capsys):
     Path("vgg19-dcbb9e9d.pth").write_bytes(b"not the network")
     before = files(here)
-    words = ["stylize", "photo.jpg", "-s", "red.png", "--network", "vgg19-dcbb9e9d.pth"]
+    words = ["stylize", "photo.jpg", "-s", "red.png", "--method", "gatys"]
+    words += ["--network", "vgg19-dcbb9e9d.pth"]
     assert main(words) == 2
     said = capsys.readouterr().err
     assert said.startswith("impasto: ")
@@ -163,7 +166,7 @@ def test_without_a_name_it_finds_one_next_to_the_content(
     tint, here, capsys, monkeypatch, content, styles, expected
 ):
     grey = lambda name, *, width, height, seed: np.zeros((height, width, 3), np.uint8)  # noqa: E731
-    monkeypatch.setattr("impasto.jobs.perform.paint", grey)
+    monkeypatch.setattr("impasto.jobs.sources.paint", grey)
     Image.new("RGB", (30, 20)).save("folder/p.tiff")
     Image.new("RGB", (30, 20)).save("folder/P.WEBP")
     words = [word for style in styles for word in ("-s", style)]
@@ -267,10 +270,44 @@ def test_an_interrupt_before_the_first_step_writes_nothing(tint, here, capsys, m
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("impasto.jobs.perform.read", stop)
+    monkeypatch.setattr("impasto.jobs.sources.read", stop)
     before = files(here)
     assert stylize("photo.jpg", "-s", "red.png", "-o", "out.png") == 130
     assert capsys.readouterr().err == "impasto: stopped; nothing was written\n"
+    assert files(here) == before
+
+
+def test_memory_that_does_not_suffice_is_said_before_the_work(tint, here, capsys):
+    before = files(here)
+    words = ["photo.jpg", "-s", "red.png", "--size", "2000", "--max-memory", "1GB"]
+    assert stylize(*words) == 2
+    said = capsys.readouterr().err
+    assert re.match(r"impasto: size must be at most 11\d\d for tint within 1\.0 GB of memory", said)
+    assert files(here) == before
+    assert stylize(*words[:-1], "8") == 0
+
+
+@pytest.mark.usefixtures("random_weights")
+def test_a_large_picture_is_painted_in_tiles(here, capsys, monkeypatch):
+    from impasto.jobs import memory
+
+    monkeypatch.setattr(memory, "WHOLE", 0)
+    monkeypatch.setattr(memory, "SIDES", (64,))
+    words = ["photo.jpg", "-s", "red.png", "--method", "adain"]
+    assert main(["stylize", *words, "-o", "out.png", "--preview", "--trace", "loss.csv"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "out.png\n"
+    assert "100%  writing  96 × 60" in said.err
+    assert read("out.png").shape == (1, 3, 60, 96)
+    assert {path.name for path in here.glob("*out*")} == {"out.png"}
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("impasto.media.large.Writer.write", stop)
+    before = files(here)
+    assert main(["stylize", *words, "-o", "new.png"]) == 130
+    assert capsys.readouterr().err.endswith("impasto: stopped; nothing was written\n")
     assert files(here) == before
 
 
@@ -336,7 +373,7 @@ def test_a_refusal_in_a_process(here, words):
 
 
 def test_help_shows_every_option_once_and_the_needed_ones_first(capsys):
-    assert main(["stylize", "--help"]) == 0
+    assert main(["stylize", "--help", "--method", "gatys"]) == 0
     said = capsys.readouterr().out
     needed, advanced = said.index("What most people need"), said.index("Advanced")
     assert needed < said.index("--output") < said.index("--strength") < said.index("Watching")

@@ -13,9 +13,10 @@ from importlib.util import module_from_spec, spec_from_file_location
 from inspect import signature
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from pydantic import BaseModel
 
 import impasto
 from impasto import methods, painted
@@ -212,10 +213,13 @@ def test_python_compiles_and_imports_what_exists(source):
 
 @pytest.mark.parametrize("source", list(blocks("python")))
 def test_python_calls_with_options_that_exist(source):
-    known = {*signature(impasto.stylize).parameters, *methods.load(methods.DEFAULT).model_fields}
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "impasto.stylize":
-            assert {keyword.arg for keyword in node.keywords} <= known
+            given = {str(keyword.arg): keyword.value for keyword in node.keywords}
+            named = given.get("method")
+            name = named.value if isinstance(named, ast.Constant) else methods.DEFAULT
+            known = cast("type[BaseModel]", methods.load(str(name))).model_fields
+            assert given.keys() <= {*signature(impasto.stylize).parameters, *known}
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ def methods() -> None:
 
 
 def models() -> None:
-    """List the feature networks."""
+    """List the feature networks, and the decoders that come with the package."""
     from impasto.nets import zoo
 
-    known = zoo.models().values()
+    known = [*zoo.models().values(), *zoo.decoders().values()]
     table((model.name, model.status, model.licence, model.about) for model in known)
 
 

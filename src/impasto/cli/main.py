@@ -16,6 +16,8 @@ from impasto.core.errors import ImpastoError, Interrupted
 # pydantic. A command is a function or a cyclopts App.
 COMMANDS = {
     "stylize": ("impasto.cli.stylize:app", "Paint a picture in the style of others."),
+    "blend": ("impasto.cli.blend:app", "Paint a picture between two styles, or four, on a sheet."),
+    "measure": ("impasto.cli.blend:measure", "Keep what is measured of a style in a small file."),
     "methods": ("impasto.cli.look:methods", "List the methods of style transfer."),
     "models": ("impasto.cli.look:models", "List the feature networks."),
     "styles": (

@@ -1,7 +1,7 @@
 """`impasto stylize`: words to one job, and its picture to a file."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count, zip_longest
 from os.path import realpath
 from pathlib import Path
@@ -15,11 +15,12 @@ from impasto.cli.flags import with_flags
 from impasto.cli.main import STOPPED, run, say
 from impasto.cli.terminal import Watch
 from impasto.core.errors import Interrupted, OptionError
-from impasto.jobs.perform import Job, perform, weighed
+from impasto.jobs.memory import parse
+from impasto.jobs.perform import Job, carry, weighed
 from impasto.media.image import ENDINGS, check_writable, write
 from impasto.methods import DEFAULT, load
 
-_NEEDED = Group("What most people need", sort_key=1)
+NEEDED = Group("What most people need", sort_key=1)
 _OPTIONS = Group("More of the method", sort_key=2)
 _WATCHING = Group("Watching", sort_key=3)
 _ADVANCED = Group("Advanced", sort_key=4)
@@ -35,16 +36,20 @@ app = App(name="stylize", help_flags=[], version_flags=[])
 @app.default
 def stylize(*tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)]) -> Any:
     """Build the command for the method that the words name, and run it."""
-    method = _method(tokens)
+    about = "Paint CONTENT in the style of other pictures."
+    return run_with_method("stylize", about, paint, tokens)
+
+
+def run_with_method(
+    name: str, about: str, function: Callable[..., int | None], tokens: Sequence[str]
+) -> Any:
+    """Run a command that has the flags of the method that its words name."""
     command = App(
-        name="impasto stylize",
-        help="Paint CONTENT in the style of other pictures.",
-        version_flags=[],
-        suppress_keyboard_interrupt=False,
+        name=f"impasto {name}", help=about, version_flags=[], suppress_keyboard_interrupt=False
     )
     command["--help"].show = False
-    model = cast("type[BaseModel]", load(method))
-    command.default(with_flags(paint, model, group=_group))
+    model = cast("type[BaseModel]", load(_method(tokens)))
+    command.default(with_flags(function, model, group=_group))
     return run(command, tokens)
 
 
@@ -59,7 +64,7 @@ def _method(tokens: Sequence[str]) -> str:
 
 def _group(name: str, field: FieldInfo) -> Group:
     if name in _FIRST:
-        return _NEEDED
+        return NEEDED
     extra = field.json_schema_extra
     return _ADVANCED if isinstance(extra, dict) and extra.get("advanced") else _OPTIONS
 
@@ -72,7 +77,7 @@ def paint(
         list[str],
         Parameter(
             alias="-s",
-            group=_NEEDED,
+            group=NEEDED,
             negative=(),
             metavar="STYLE[:WEIGHT]",
             help="Picture to imitate: a file, or :NAME from `impasto styles`. Repeat to blend.",
@@ -82,23 +87,23 @@ def paint(
         Path | None,
         Parameter(
             alias="-o",
-            group=_NEEDED,
+            group=NEEDED,
             help="Result: a .png, .jpg or .webp file. By default a new one next to CONTENT.",
         ),
     ] = None,
     size: Annotated[
         int | None,
         Parameter(
-            group=_NEEDED,
+            group=NEEDED,
             help="Long side of the result in pixels. By default CONTENT's own, at most 1024.",
         ),
     ] = None,
     seed: Annotated[
         int,
-        Parameter(group=_NEEDED, help="Another seed, another variant, where there is chance."),
+        Parameter(group=NEEDED, help="Another seed, another variant, where there is chance."),
     ] = 0,
     method: Annotated[
-        str, Parameter(group=_NEEDED, help="How to paint; see `impasto methods`.")
+        str, Parameter(group=NEEDED, help="How to paint; see `impasto methods`.")
     ] = DEFAULT,
     preview: Annotated[
         bool | Path | None,
@@ -122,14 +127,23 @@ def paint(
     start_picture: Annotated[
         str | None, Parameter(group=_ADVANCED, help="Begin at this picture.")
     ] = None,
+    max_memory: Annotated[
+        str | None,
+        Parameter(
+            group=_ADVANCED,
+            metavar="SIZE",
+            help="Memory that may be taken, as 2GB or 1500MB; 60 % of what is free by default.",
+        ),
+    ] = None,
     options: dict[str, Any],
 ) -> int | None:
     """Paint one picture; what can be refused is refused before the work starts.
 
     Raises:
-        ImpastoError: as `impasto.jobs.perform.stylize`, or a file cannot be written.
+        ImpastoError: as `impasto.jobs.perform.carry`.
     """
-    job = Job(content, weighed(style), method, size, seed, start_picture, options)
+    limit = None if max_memory is None else parse(max_memory)
+    job = Job(content, weighed(style), method, size, seed, start_picture, options, limit)
     long_side = max(job.result_size())
     out = output or _free_name(job)
     check_writable(out, long_side=long_side)
@@ -138,12 +152,12 @@ def paint(
     code = 0
     with watch.running() as report:
         try:
-            image = perform(job, report=report)
+            carry(job, out, report=report)
         except Interrupted as event:
             if event.image is None:
                 raise
-            image, code = event.image, STOPPED
-        write(image, out)
+            write(event.image, out)
+            code = STOPPED
     if code:
         say(f"stopped; the picture so far is in {out}")
     elif not quiet:

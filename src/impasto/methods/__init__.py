@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from impasto.core.contract import Method
 from impasto.core.errors import OptionError
 
-DEFAULT = "gatys"
+DEFAULT = "auto"
 
 
 def names() -> tuple[str, ...]:

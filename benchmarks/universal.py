@@ -1,0 +1,183 @@
+"""AdaIN, WCT and auto: how quick, how good, and pictures larger than memory."""
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import pyvips
+import torch
+from skimage import data
+
+from benchmarks.pairs import MORE_CONTENTS, judging_network, pairs, picture
+from benchmarks.quality import PICTURES, STRENGTHS, need_shared, verdict
+from benchmarks.speed import process, several, stylize
+from impasto.core.contract import Frame, Style
+from impasto.evaluate.compare import summarise
+from impasto.media.image import write
+from impasto.methods import load
+from impasto.nets import decoder, zoo
+from impasto.tiles import Held, tiled
+
+METHODS = ("adain", "wct")
+
+
+def stylized(name: str, content, style, **options: object):
+    """One picture, from the style's measuring to the end."""
+    torch.set_flush_denormal(True)
+    method = load(name)(**options)
+    return method.prepare([Style(style)], generator=torch.Generator().manual_seed(0))(
+        Frame(content)
+    )
+
+
+def warm(work: Callable[[], object], runs: int = 9) -> float:
+    """Median seconds of some runs, after two that are not counted."""
+    times = []
+    for _ in range(runs + 2):
+        begin = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - begin)
+    return median(times[2:])
+
+
+def universal_speed() -> dict[str, object]:
+    """One pass at 512 × 512 with everything loaded, and whole processes."""
+    torch.set_num_threads(2)
+    generator = torch.Generator().manual_seed(0)
+    content, style = torch.rand((2, 1, 3, 512, 512), generator=generator)
+    found: dict[str, object] = {
+        f"{name}_512_s": warm(lambda name=name: stylized(name, content, style)) for name in METHODS
+    }
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for quality in ("draft", "normal", "best"):
+            found[f"auto_{quality}_512_s"] = several(*auto(folder, 512, quality))
+        found["gatys_512_s"] = several(*stylize(folder, 512))
+        for width, height in ((3840, 2160), (6000, 4200), (12_000, 8_400)):
+            seconds, gigabytes = large(folder, width, height)
+            found[f"draft_{width}_s"], found[f"draft_{width}_gb"] = seconds, gigabytes
+    return found
+
+
+def auto(folder: Path, size: int, quality: str) -> tuple[str, ...]:
+    """The arguments of a stylization by `auto`."""
+    return stylize(folder, size, "--quality", quality, method="auto")
+
+
+def large(folder: Path, width: int, height: int) -> tuple[float, float]:
+    """Seconds and GB of a whole process, from a JPEG of this size to a JPEG of this size."""
+    photo = folder / f"{width}.jpg"
+    source = pyvips.Image.new_from_array(np.ascontiguousarray(data.coffee()))
+    enlarged = source.resize(width / source.width, vscale=height / source.height)
+    enlarged.write_to_file(str(photo), Q=90)
+    return process(
+        *("-m", "impasto", "stylize", str(photo), "--style", str(folder / "style.png")),
+        *("-o", str(folder / "large.jpg"), "--size", str(width)),
+        *("--method", "auto", "--quality", "draft"),
+    )
+
+
+def universal_quality() -> dict[str, object]:
+    """All 100 pairs at 512 px and full strength, and the curve over strength on 25 of them."""
+    need_shared()
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    network, found = judging_network(), {}
+    for method in METHODS:
+        verdicts = {}
+        for name, content, style in pairs(long_side=512, more=True):
+            out = stylized(method, content, style, strength=1.0)
+            write(out, PICTURES / f"{method}-{name}.png")
+            verdicts[name] = verdict(out, content, style, network)
+        summary = summarise(list(verdicts.values())).as_dict()
+        summary["worst_pair"] = list(verdicts)[summary["worst_pair"]]
+        found[method] = {
+            "summary": summary,
+            "pairs": {name: v.result.as_dict() for name, v in verdicts.items()},
+            "curve": curve(method, network),
+        }
+    return {"summary": {m: found[m]["summary"] | {"curve": found[m]["curve"]} for m in METHODS}} | {
+        method: found[method]["pairs"] for method in METHODS
+    }
+
+
+def curve(method: str, network) -> dict[str, list[float]]:
+    """Strength to median style ratio and content distance over 25 pairs at 256 px."""
+    rows: dict[str, list[list[float]]] = {}
+    for _, content, style in pairs(long_side=256):
+        for strength in STRENGTHS:
+            out = stylized(method, content, style, strength=strength)
+            row = verdict(out, content, style, network).result
+            rows.setdefault(f"{strength:g}", []).append([row.ratio, row.content])
+    return {
+        strength: [median(axis) for axis in zip(*points, strict=True)]
+        for strength, points in rows.items()
+    }
+
+
+def auto_gain() -> dict[str, object]:
+    """What each quality of `auto` gains over the one before, and Gatys' default beside them.
+
+    Seconds are those of one picture with everything loaded; distances are the judge's medians.
+    """
+    need_shared()
+    torch.set_num_threads(2)
+    network = judging_network()
+    answers: dict[str, Callable[..., object]] = {
+        quality: lambda c, s, q=quality: stylized("auto", c, s, quality=q)
+        for quality in ("draft", "normal", "best")
+    }
+    answers["gatys"] = lambda c, s: stylized("gatys", c, s)
+    rows: dict[str, list[list[float]]] = {name: [] for name in answers}
+    for _, content, style in pairs(long_side=512):
+        for name, answer in answers.items():
+            begin = time.perf_counter()
+            out = answer(content, style)
+            seconds = time.perf_counter() - begin
+            row = verdict(out, content, style, network).result
+            rows[name].append([seconds, row.ratio, row.content, row.roughness])
+    columns = ("seconds", "ratio", "content", "roughness")
+    summary = {
+        name: dict(zip(columns, map(median, zip(*points, strict=True)), strict=True))
+        for name, points in rows.items()
+    }
+    return {"summary": summary, "pairs": rows}
+
+
+def faithful() -> dict[str, object]:
+    """Reconstruction through relu3_1, and tiles against the whole."""
+    need_shared()
+    network, inverse = zoo.load("petit"), decoder.decoders()["relu3_1"]
+    photos = [picture(path, long_side=384) for path in MORE_CONTENTS.values()]
+    with torch.no_grad():
+        ratios = []
+        for photo in photos:
+            even = photo[:, :, : photo.shape[2] // 16 * 16, : photo.shape[3] // 16 * 16]
+            again = inverse(network(even, ["relu3_1"])["relu3_1"]).clamp(0, 1)
+            ratios.append(float(-10 * (again - even).square().mean().log10()))
+    return {"reconstruction_relu3_1_db": median(ratios)} | {
+        f"{name}_{precision}_{what}": value
+        for name in METHODS
+        for precision in ("float32", "bfloat16")
+        for what, value in seams(name, precision).items()
+    }
+
+
+def in_tiles(passes, content):
+    """The content after some passes, in tiles of 256 px."""
+    out = Held(torch.empty_like(content))
+    tiled(passes, Held(content), out, side=256)
+    return out.image
+
+
+def seams(name: str, precision: str) -> dict[str, float]:
+    """The largest difference between tiles and the whole, and the share of equal 8-bit values."""
+    _, content, style = next(pairs(long_side=1000))
+    method = load(name)(strength=1.0, precision=precision)
+    stylizer = method.prepare([Style(style)], generator=torch.Generator().manual_seed(0))
+    whole = stylizer(Frame(content))
+    parts = in_tiles(stylizer.passes(tuple(content.shape[2:])), content)
+    same = (whole.mul(255).round() == parts.mul(255).round()).double().mean()
+    return {"largest_difference": float((whole - parts).abs().max()), "same_in_8_bit": float(same)}

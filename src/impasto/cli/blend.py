@@ -1,0 +1,88 @@
+"""`impasto blend` and `impasto measure`: from style to style, and styles as small files."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from impasto.cli.stylize import NEEDED, run_with_method
+from impasto.cli.terminal import bar
+from impasto.jobs.blend import GAP, blend, keep_style, shares
+from impasto.jobs.perform import Job
+from impasto.jobs.sources import weighed
+from impasto.media.image import check_writable, write
+from impasto.methods import DEFAULT
+from impasto.universal.palette import ENDING
+
+app = App(name="blend", help_flags=[], version_flags=[])
+
+
+@app.default
+def command(*tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)]) -> Any:
+    """Build the command for the method that the words name, and run it."""
+    about = "Paint CONTENT between two styles in a row, or between four in a square."
+    return run_with_method("blend", about, sheet, tokens)
+
+
+def sheet(
+    content: Annotated[str, Parameter(help="The picture to paint: a file, or :NAME.")],
+    /,
+    *,
+    style: Annotated[
+        list[str],
+        Parameter(
+            alias="-s",
+            group=NEEDED,
+            negative=(),
+            help="Two pictures, the ends of a row, or four, the corners of a square.",
+        ),
+    ],
+    output: Annotated[
+        Path, Parameter(alias="-o", group=NEEDED, help="The sheet: a .png, .jpg or .webp file.")
+    ],
+    steps: Annotated[int, Parameter(group=NEEDED, help="Pictures along a side.")] = 5,
+    size: Annotated[int, Parameter(group=NEEDED, help="Long side of one picture in pixels.")] = 384,
+    seed: Annotated[
+        int, Parameter(group=NEEDED, help="Another seed, another variant, where there is chance.")
+    ] = 0,
+    method: Annotated[
+        str, Parameter(group=NEEDED, help="How to paint; see `impasto methods`.")
+    ] = DEFAULT,
+    quiet: Annotated[
+        bool, Parameter(alias="-q", negative=(), help="Say nothing on the way.")
+    ] = False,
+    options: dict[str, Any],
+) -> None:
+    """Paint the sheet; what can be refused is refused before the work starts.
+
+    Raises:
+        ImpastoError: as `impasto.jobs.blend.blend`, or the file cannot be written.
+    """
+    job = Job(content, weighed(style), method, size, seed, options=options)
+    shares(len(job.styles), steps=steps)
+    check_writable(output, long_side=steps * (max(job.result_size()) + GAP) + GAP)
+    with bar(quiet=quiet) as report:
+        image = blend(job, steps=steps, report=report)
+    write(image, output)
+    sys.stdout.write(f"{output}\n")
+
+
+def measure(
+    style: Annotated[str, Parameter(help="The picture to measure: a file, or :NAME.")],
+    /,
+    *,
+    output: Annotated[
+        Path | None, Parameter(alias="-o", help="A .style file; by default next to STYLE.")
+    ] = None,
+    style_scale: Annotated[float, Parameter(help="Size of strokes, as of `stylize`.")] = 1.0,
+) -> None:
+    """Measure a style once; its file of 150 KB then serves in place of the picture.
+
+    It is a style for the methods adain and wct, and for drafts of auto.
+    """
+    name = style.removeprefix(":")
+    output = output or Path(name).with_suffix(ENDING)
+    check_writable(output, endings=(ENDING,))
+    keep_style(style, output, style_scale=style_scale)
+    sys.stdout.write(f"{output}\n")

@@ -1,0 +1,74 @@
+"""Auto: a picture at once, and a better one where there is time.
+
+No paper: AdaIN's single pass is the draft, and Gatys' descent begins at it instead of at the
+content (Johnson et al., ECCV 2016, section 4.2, note how close a feed-forward result lies to what
+the optimisation finds). What each step gains is measured by `python -m benchmarks auto_gain`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
+
+import torch
+from pydantic import Field
+
+from impasto import methods
+from impasto.core.contract import Frame, InPasses, Pass, Style, Stylizer
+from impasto.core.options import Options
+from impasto.core.progress import Report, silent
+from impasto.core.tensors import Image
+
+Quality = Literal["draft", "normal", "best"]
+
+DESCENTS: Mapping[Quality, Mapping[str, Any]] = {
+    "normal": {"iterations": 20, "coarsest": 256, "tolerance": 0.02},
+    "best": {"iterations": 240, "coarsest": 128, "tolerance": 0.005},
+}
+"""How Gatys' descent goes on from the draft."""
+
+
+class Auto(Options):
+    """Choose for me: one pass of a network, and as much of a descent as the quality asks for."""
+
+    strength: float = Field(0.5, ge=0, le=1, description="0 returns the content, 1 is all texture")
+    style_scale: float = Field(
+        1.0, ge=0.1, le=10, description="size of strokes: the style's long side over the result's"
+    )
+    quality: Quality = Field(
+        "normal", description="draft is one pass, normal refines it, best goes on at every size"
+    )
+
+    def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
+        """Prepare the methods that the quality asks for; a style without a picture gets a draft.
+
+        Raises:
+            OptionError: no style.
+            WeightsError: a network's weights cannot be had.
+        """
+        shared = {"strength": self.strength, "style_scale": self.style_scale}
+        draft = _method("adain", shared).prepare(styles, generator=generator)
+        if self.quality == "draft" or any(style.image is None for style in styles):
+            return draft
+        finish = _method("gatys", shared | DESCENTS[self.quality])
+        return _Refined(cast("InPasses", draft), finish.prepare(styles, generator=generator))
+
+
+def _method(name: str, options: Mapping[str, Any]) -> Any:
+    return cast("Any", methods.load(name))(**options)
+
+
+@dataclass(frozen=True)
+class _Refined:
+    """A draft and what is made of it; tile by tile there is only the draft."""
+
+    draft: InPasses
+    finish: Stylizer
+
+    def passes(self, size: tuple[int, int]) -> Sequence[Pass]:
+        """Those of the draft."""
+        return self.draft.passes(size)
+
+    def __call__(self, frame: Frame, *, report: Report = silent) -> Image:
+        if frame.start is None and not frame.regions:
+            frame = replace(frame, start=self.draft(frame))
+        return self.finish(frame, report=report)
