@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
@@ -15,7 +16,7 @@ from benchmarks.pairs import MORE_CONTENTS, judging_network, pairs, picture
 from benchmarks.quality import PICTURES, STRENGTHS, need_shared, verdict
 from benchmarks.speed import process, several, stylize
 from impasto.core.contract import Frame, Style
-from impasto.evaluate.compare import summarise
+from impasto.evaluate.compare import Verdict, summarise
 from impasto.media.image import write
 from impasto.methods import load
 from impasto.nets import decoder, zoo
@@ -84,33 +85,32 @@ def universal_quality() -> dict[str, object]:
     """All 100 pairs at 512 px and full strength, and the curve over strength on 25 of them."""
     need_shared()
     PICTURES.mkdir(parents=True, exist_ok=True)
-    network, found = judging_network(), {}
-    for method in METHODS:
-        verdicts = {}
-        for name, content, style in pairs(long_side=512, more=True):
+    network = judging_network()
+    verdicts: dict[str, dict[str, Verdict]] = {method: {} for method in METHODS}
+    for name, content, style in pairs(long_side=512, more=True):
+        for method in METHODS:
             out = stylized(method, content, style, strength=1.0)
             write(out, PICTURES / f"{method}-{name}.png")
-            verdicts[name] = verdict(out, content, style, network)
-        summary = summarise(list(verdicts.values())).as_dict()
-        summary["worst_pair"] = list(verdicts)[summary["worst_pair"]]
-        found[method] = {
-            "summary": summary,
-            "pairs": {name: v.result.as_dict() for name, v in verdicts.items()},
-            "curve": curve(method, network),
-        }
-    return {"summary": {m: found[m]["summary"] | {"curve": found[m]["curve"]} for m in METHODS}} | {
-        method: found[method]["pairs"] for method in METHODS
+            verdicts[method][name] = verdict(out, content, style, network)
+    summaries = {}
+    for method, judged in verdicts.items():
+        summary = summarise(list(judged.values())).as_dict()
+        summary["worst_pair"] = list(judged)[summary["worst_pair"]]
+        summaries[method] = summary | {"curve": curve(method, network)}
+    return {"summary": summaries} | {
+        method: {name: asdict(v.result) for name, v in judged.items()}
+        for method, judged in verdicts.items()
     }
 
 
 def curve(method: str, network) -> dict[str, list[float]]:
-    """Strength to median style ratio and content distance over 25 pairs at 256 px."""
+    """Strength to median style and content distance over 25 pairs at 256 px."""
     rows: dict[str, list[list[float]]] = {}
     for _, content, style in pairs(long_side=256):
         for strength in STRENGTHS:
             out = stylized(method, content, style, strength=strength)
             row = verdict(out, content, style, network).result
-            rows.setdefault(f"{strength:g}", []).append([row.ratio, row.content])
+            rows.setdefault(f"{strength:g}", []).append([row.style, row.content])
     return {
         strength: [median(axis) for axis in zip(*points, strict=True)]
         for strength, points in rows.items()

@@ -31,7 +31,20 @@ RESULTS = ROOT / "benchmarks" / "results"
 TERMINAL = {"COLUMNS": "100", "NO_COLOR": "1", "FORCE_COLOR": ""}
 
 FIGURES = (
-    ("speed", "A picture of 512 px: whole process, two CPU threads", "{stylize_512_s:.1f} s"),
+    ("universal_speed", "A draft of 512 px: whole process", "{auto_draft_512_s:.1f} s"),
+    ("universal_speed", "A picture of 512 px by default, likewise", "{auto_normal_512_s:.1f} s"),
+    ("universal_speed", "The best of 512 px, likewise", "{auto_best_512_s:.1f} s"),
+    (
+        "universal_speed",
+        "A draft of 3840 × 2160 px, from JPEG to JPEG",
+        "{draft_3840_s:.1f} s, {draft_3840_gb:.2f} GB",
+    ),
+    (
+        "universal_speed",
+        "A draft of 12,000 × 8,400 px, likewise",
+        "{draft_12000_s:.0f} s, {draft_12000_gb:.2f} GB",
+    ),
+    ("speed", "Gatys' method at 512 px, whole process", "{stylize_512_s:.1f} s"),
     ("speed", "The same at 1024 px", "{stylize_1024_s:.1f} s"),
     ("speed", "The same at 2048 px", "{stylize_2048_s:.1f} s"),
     (
@@ -83,6 +96,8 @@ FIGURES = (
     ("teachers", "Content distance, likewise", "{content_petit_over_distilled:.2f}"),
 )
 """The part of the benchmarks, what was measured, and how to write it."""
+DISTANCES = ("ratio", "content", "roughness")
+UNMEASURED = "Nothing is measured yet; `make bench` does it."
 
 
 def pages() -> dict[str, str]:
@@ -91,6 +106,8 @@ def pages() -> dict[str, str]:
         "docs/reference.md": reference(),
         "docs/styles.md": _filled("docs/styles.md", "styles", painted_styles()),
         "docs/architecture.md": _filled("docs/architecture.md", "rooms", rooms()),
+        "docs/auto.md": _filled("docs/auto.md", "auto", gains(RESULTS)),
+        "docs/judging.md": _filled("docs/judging.md", "curves", curves(RESULTS)),
         "README.md": _filled("README.md", "figures", figures(RESULTS)),
     }
 
@@ -160,8 +177,40 @@ def figures(results: Path) -> str:
             rows.append((what, template.format_map(found.get("summary", found))))
             machines[_machine(found["machine"])] = None
     if not rows:
-        return "Nothing is measured yet; `make bench` does it."
+        return UNMEASURED
     return f"{_table(('What', 'Measured'), rows)}\n\nMeasured on {'; and on '.join(machines)}."
+
+
+def gains(results: Path) -> str:
+    """What each quality of `auto` takes and gives, and Gatys' method beside it."""
+    found = _summary(results, "auto_gain")
+    rows = [
+        (name, f"{row['seconds']:.1f} s", *(f"{row[key]:.3f}" for key in DISTANCES))
+        for name, row in found.items()
+    ]
+    head = ("", "Time", "Style over that of the photograph", "Content", "Roughness")
+    return _table(head, rows) if rows else UNMEASURED
+
+
+def curves(results: Path) -> str:
+    """Style and content distance over strength, of every method that was measured."""
+    known = {"gatys": _summary(results, "strength").get("medians", {})}
+    for name, summary in _summary(results, "universal_quality").items():
+        known[name] = summary["curve"]
+    points = {name: curve for name, curve in known.items() if curve}
+    if not points:
+        return UNMEASURED
+    strengths = [key for key in next(iter(points.values())) if float(key)]
+    rows = [
+        (key, *("{:.3f} @ {:.2f}".format(*curve[key]) for curve in points.values()))
+        for key in strengths
+    ]
+    return _table(("Strength", *points), rows)
+
+
+def _summary(results: Path, part: str) -> dict[str, Any]:
+    path = results / f"{part}.json"
+    return json.loads(path.read_text(encoding="utf-8"))["summary"] if path.exists() else {}
 
 
 def _machine(machine: dict[str, Any]) -> str:

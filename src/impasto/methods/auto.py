@@ -21,8 +21,8 @@ from impasto.core.tensors import Image
 Quality = Literal["draft", "normal", "best"]
 
 DESCENTS: Mapping[Quality, Mapping[str, Any]] = {
-    "normal": {"iterations": 20, "coarsest": 256, "tolerance": 0.02},
-    "best": {"iterations": 240, "coarsest": 128, "tolerance": 0.005},
+    "normal": {"iterations": 60, "coarsest": 256, "tolerance": 0.3},
+    "best": {"iterations": 300, "coarsest": 128, "tolerance": 0.03},
 }
 """How Gatys' descent goes on from the draft."""
 

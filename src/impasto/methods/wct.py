@@ -8,7 +8,9 @@ arXiv 1705.08086. Departures:
    gives them the same mean and covariance with the least change: see `stats.transport`. It is
    folded into one matrix a layer and decomposed in float64, and directions in which a content
    hardly varies are left out, so that flat pictures are harmless.
-3. What a decoder loses of the picture it is given comes back: in the deep layers all of it, so that
+3. Level 5 is left out unless asked for: `petit` sees little there that level 4 does not, and with
+   it both the style and the content are missed by more.
+4. What a decoder loses of the picture it is given comes back: in the deep layers all of it, so that
    edges survive and the shallower layers paint over them; in the shallow ones less, which leaves
    the grain to the style. As strength falls to 0 all of it comes back everywhere, so a strength
    near 0 is near the content.
@@ -39,7 +41,7 @@ class WCT(Universal):
     """Match mean and covariance from coarse to fine (Li et al. 2017): quick, with bold strokes."""
 
     levels: tuple[int, ...] = Field(
-        (5, 4, 3, 2, 1), description="which layers are matched, from deep to shallow"
+        (4, 3, 2, 1), description="which layers are matched, from deep to shallow, out of 5 to 1"
     )
 
     @model_validator(mode="after")
