@@ -120,7 +120,8 @@ def curve(method: str, network) -> dict[str, list[float]]:
 def auto_gain() -> dict[str, object]:
     """What each quality of `auto` gains over the one before, and Gatys' default beside them.
 
-    Of every second pair, so each content and each style is there. Seconds are those of one picture with everything loaded; distances are the judge's medians.
+    Of every second pair, so each content and each style is there. Seconds are those of one picture
+    with everything loaded; distances are the judge's medians.
     """
     need_shared()
     torch.set_num_threads(2)
