@@ -17,6 +17,7 @@ arXiv 1705.08086. Departures:
 """
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -42,6 +43,13 @@ class WCT(Universal):
 
     levels: tuple[int, ...] = Field(
         (4, 3, 2, 1), description="which layers are matched, from deep to shallow, out of 5 to 1"
+    )
+
+    # In bfloat16 layer after layer amplifies rounding, and tiles would not fit the whole.
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "float32",
+        description="auto is bfloat16 where the processor has it",
+        json_schema_extra={"advanced": True},
     )
 
     @model_validator(mode="after")
