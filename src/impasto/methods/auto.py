@@ -49,7 +49,7 @@ class Auto(Options):
         draft = _method("adain", shared).prepare(styles, generator=generator)
         if self.quality == "draft" or any(style.image is None for style in styles):
             return draft
-        finish = _method("gatys", shared | DESCENTS[self.quality])
+        finish = _method("gatys", {**shared, **DESCENTS[self.quality]})
         return _Refined(cast("InPasses", draft), finish.prepare(styles, generator=generator))
 
 

@@ -10,7 +10,7 @@ optimised; the classifier behind the last convolution is left out.
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -151,7 +151,7 @@ def _conv(state: Mapping[str, Tensor], name: str, *, kernel: tuple[int, int, int
     if tuple(bias.shape) != shape[:1]:
         raise WeightsError(f"{name}.bias must be ({shape[0]},); got {tuple(bias.shape) or 'none'}")
     # Without first values, which would be drawn from the global generator.
-    conv = nn.utils.skip_init(nn.Conv2d, kernel[0], shape[0], kernel[1:])
+    conv = cast("nn.Conv2d", nn.utils.skip_init(nn.Conv2d, kernel[0], shape[0], kernel[1:]))
     conv.load_state_dict({"weight": weight.float(), "bias": bias.float()})
     return conv
 
