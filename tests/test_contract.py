@@ -71,6 +71,14 @@ def test_a_seed_gives_the_same_bytes_and_the_global_seed_has_no_say(name: str, e
 
 
 @every_method
+def test_what_is_prepared_once_gives_the_same_picture_again(name: str, eyes: VGG) -> None:
+    stylizer = method(name, eyes).prepare([Style(STYLE)], generator=torch.Generator())
+    one = stylizer(Frame(CONTENT))
+    stylizer(Frame(draw(40, 30)))
+    assert torch.equal(stylizer(Frame(CONTENT)), one)
+
+
+@every_method
 def test_noise_is_drawn_from_the_seed(name: str, eyes: VGG) -> None:
     field = methods.load(name).model_fields.get("start")  # type: ignore[attr-defined]
     if field is None or "noise" not in str(field.annotation):

@@ -24,7 +24,7 @@ from impasto.cli import main as cli
 from impasto.cli import stylize
 from impasto.core.options import build
 from impasto.evaluate.compare import Summary
-from impasto.jobs.perform import weighed
+from impasto.jobs.sources import weighed
 from impasto.nets import zoo
 from impasto.training.distill import Distill
 

@@ -6,7 +6,7 @@ import torch
 from impasto.core.errors import OptionError
 from impasto.core.progress import Progress
 from impasto.jobs.blend import GAP, blend, shares
-from impasto.jobs.perform import Job
+from impasto.jobs.spec import Job
 
 COLORS = ((0.9, 0.1, 0.1), (0.1, 0.8, 0.2), (0.2, 0.1, 0.9), (0.9, 0.9, 0.1))
 

@@ -14,7 +14,9 @@ from impasto.core.contract import Box, Frame
 from impasto.core.errors import Interrupted, MediaError, OptionError
 from impasto.core.options import Options
 from impasto.jobs import memory, sources
-from impasto.jobs.perform import Job, carry, opened, perform, stylize, weighed
+from impasto.jobs.perform import carry, perform, stylize
+from impasto.jobs.sources import opened, weighed
+from impasto.jobs.spec import Job
 from impasto.media import large
 from impasto.media.image import from_array, read, write
 from impasto.ops.resample import resize
@@ -448,7 +450,7 @@ def test_a_style_beside_a_huge_result_is_opened_no_larger_than_it_is_looked_at(
         return np.zeros((height, width, 3), np.uint8)
 
     monkeypatch.setattr("impasto.jobs.sources.paint", flat)
-    monkeypatch.setattr("impasto.jobs.perform.LONGEST", 80)
+    monkeypatch.setattr("impasto.jobs.prepared.LONGEST", 80)
     monkeypatch.setattr(memory, "RUN", 1e9)
     monkeypatch.setattr(memory, "SIDES", (32,))
     perform(Job(scene, [(":swirl", 1.0)], "spread", max_memory=1e9))

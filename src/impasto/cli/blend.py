@@ -9,8 +9,8 @@ from cyclopts import App, Parameter
 from impasto.cli.stylize import NEEDED, run_with_method
 from impasto.cli.terminal import bar
 from impasto.jobs.blend import GAP, blend, keep_style, shares
-from impasto.jobs.perform import Job
 from impasto.jobs.sources import weighed
+from impasto.jobs.spec import Job
 from impasto.media.image import check_writable, write
 from impasto.methods import DEFAULT
 from impasto.universal.palette import ENDING

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from impasto.cli.look import table
 from impasto.core.errors import OptionError
 from impasto.evaluate.compare import judge
-from impasto.jobs.perform import opened
+from impasto.jobs.sources import opened
 from impasto.media.image import read
 from impasto.nets import zoo
 

@@ -39,7 +39,7 @@ def styles(
 
         table((f":{known}", describe(known)) for known in names())
         return
-    from impasto.jobs.perform import opened
+    from impasto.jobs.sources import opened
     from impasto.media.image import check_writable, write
 
     name = name.removeprefix(":")

@@ -16,7 +16,9 @@ from impasto.cli.main import STOPPED, run, say
 from impasto.cli.terminal import Watch
 from impasto.core.errors import Interrupted, OptionError
 from impasto.jobs.memory import parse
-from impasto.jobs.perform import Job, carry, weighed
+from impasto.jobs.perform import carry
+from impasto.jobs.sources import weighed
+from impasto.jobs.spec import Job
 from impasto.media.image import ENDINGS, check_writable, write
 from impasto.methods import DEFAULT, load
 

@@ -13,8 +13,9 @@ from impasto.core.errors import OptionError
 from impasto.core.options import build
 from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
-from impasto.jobs.perform import Job, perform
+from impasto.jobs.perform import perform
 from impasto.jobs.sources import opened
+from impasto.jobs.spec import Job
 from impasto.media.image import Source
 from impasto.methods import load
 from impasto.universal.method import LONGEST

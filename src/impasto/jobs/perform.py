@@ -1,78 +1,29 @@
 """One job, carried out here: pictures opened, a method built, a picture made."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from math import ceil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
 
-from impasto.core.contract import Frame, InPasses, Measuring, Style
+from impasto.core.contract import Frame, InPasses
 from impasto.core.errors import Interrupted, OptionError
 from impasto.core.options import build
 from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
 from impasto.jobs import memory
-from impasto.jobs.sources import Weighed, is_painted, measured, opened, weighed
+from impasto.jobs.prepared import LEAST, Prepared
+from impasto.jobs.sources import Weighed, is_painted, opened, weighed
+from impasto.jobs.spec import Job
 from impasto.media import large
-from impasto.media.image import LIMIT, SMALLEST, Source, to_pillow, write
+from impasto.media.image import LIMIT, Source, to_pillow, write
 from impasto.methods import DEFAULT, load
-from impasto.ops.resample import fit, resize
+from impasto.ops.resample import resize
 from impasto.tiles import Held, Sink, tiled
 from impasto.tiles import Source as Strips
-from impasto.universal.method import LONGEST, Painter
-from impasto.universal.palette import ENDING, load_style
-
-LONG_SIDE = 1024
-"""Without a size, a result is as large as its content but no longer than this."""
-
-_LEAST = 64
-"""Nothing is opened for use at a smaller long side than this."""
+from impasto.universal.method import Painter
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class Job:
-    """Everything that one picture is made of.
-
-    Attributes:
-        content: the picture to paint.
-        styles: pictures to imitate, each with its share.
-        method: a name from `impasto.methods.names()`.
-        size: long side of the result in pixels; None is the content's own, up to `LONG_SIDE`.
-        seed: of all randomness.
-        start_picture: what to begin at instead of where the method would.
-        options: the method's own.
-        max_memory: bytes that the process may take; None is 60 % of what is free.
-    """
-
-    content: Source
-    styles: Sequence[tuple[Source, float]]
-    method: str = DEFAULT
-    size: int | None = None
-    seed: int = 0
-    start_picture: Source | None = None
-    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    max_memory: float | None = None
-
-    def result_size(self) -> tuple[int, int]:
-        """Height and width of the result; opens no more than the content's header.
-
-        Raises:
-            OptionError: the size is not accepted.
-            MediaError: the content cannot be read.
-        """
-        size = self.size
-        if size is not None and (type(size) is not int or size < SMALLEST):
-            raise OptionError(f"size must be a whole number of at least {SMALLEST}; got {size!r}")
-        height, width = measured(self.content)
-        found = fit(height, width, long_side=size or min(max(height, width), LONG_SIDE))
-        most = large.LIMIT // 1_000_000
-        if found[0] * found[1] > large.LIMIT:
-            raise OptionError(f"size must keep the result within {most} million pixels; got {size}")
-        return found
 
 
 def stylize(
@@ -128,7 +79,7 @@ def perform(job: Job, *, report: Report = silent) -> Image:
     Raises:
         ImpastoError: as `stylize`.
     """
-    return _watched(job, report, lambda told: _Run(job, told).made())
+    return _watched(job, report, lambda told: _begun(job, told).made())
 
 
 def carry(job: Job, path: str | Path, *, report: Report = silent) -> None:
@@ -144,7 +95,7 @@ def carry(job: Job, path: str | Path, *, report: Report = silent) -> None:
     Raises:
         ImpastoError: as `stylize`, or the file cannot be written.
     """
-    _watched(job, report, lambda told: _Run(job, told).written(Path(path)))
+    _watched(job, report, lambda told: _begun(job, told).written(Path(path)))
 
 
 def _watched(job: Job, report: Report, work: Callable[[Report], _T]) -> _T:
@@ -170,36 +121,59 @@ def _watched(job: Job, report: Report, work: Callable[[Report], _T]) -> _T:
         raise Interrupted(kept) from None
 
 
-class _Run:
-    """A job, ready to begin: its method is prepared, and it is known whether it goes in tiles.
+def _begun(job: Job, report: Report) -> "Run":
+    run = Run(job, report=report)
+    run.begin()
+    return run
+
+
+class Run:
+    """A job that is carried out in two steps, so that of a batch the next can be read meanwhile.
+
+    Opens the content, which refuses a damaged one before anything is prepared.
+
+    Args:
+        job: what to do.
+        report: is told of each step.
+        prepared: stylizers that other jobs have left.
 
     Raises:
-        OptionError: the picture has no room, and the method cannot do it in tiles.
+        ImpastoError: as `stylize`.
     """
 
-    def __init__(self, job: Job, report: Report) -> None:
+    def __init__(
+        self, job: Job, *, report: Report = silent, prepared: Prepared | None = None
+    ) -> None:
         # Threads inherit this from the one that starts them, so it comes before all work.
         torch.set_flush_denormal(True)
         self.job, self.report = job, report
+        self.prepared = prepared or Prepared()
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.size = job.result_size()
-        generator = _generator(job.seed)
-        method: Any = build(cast("Any", load(job.method)), job.options)
-        room = memory.room(job.max_memory)
-        fits = memory.whole_fits(self.size, room=room)
+        self.method: Any = build(cast("Any", load(job.method)), job.options)
+        self.room = memory.room(job.max_memory)
+        self.fits = memory.whole_fits(self.size, room=self.room)
         small = self._pixels() <= memory.WHOLE
-        # Read before the method is prepared: a picture that is damaged is refused at once.
-        self.frame = self._frame() if fits and small else None
-        styles = self._styles(method, fits=fits)
-        self.stylizer: Any = method.prepare(styles, generator=generator)
+        self.frame = self._frame() if self.fits and small else None
+
+    def begin(self) -> None:
+        """Prepare the method, and settle whether the picture goes in tiles.
+
+        Raises:
+            OptionError: the picture has no room, and the method cannot do it in tiles.
+        """
+        self.stylizer: Any = self.prepared.stylizer(
+            self.job, self.method, size=self.size, whole=self.fits, device=self.device
+        )
         # What a painter does is the same in tiles; another may do more with the whole.
-        self.whole = fits and (small or not isinstance(self.stylizer, Painter))
+        same = isinstance(self.stylizer, Painter)
+        self.whole = self.fits and (self._pixels() <= memory.WHOLE or not same)
         if not self.whole:
             if not isinstance(self.stylizer, InPasses):
-                raise memory.refusal(self.size, room=room, method=job.method)
+                raise memory.refusal(self.size, room=self.room, method=self.job.method)
             self.passes = self.stylizer.passes(self.size)
             margin = max((each.margin for each in self.passes), default=0)
-            self.side = memory.tile_side(self.size[1], margin=margin, room=room)
+            self.side = memory.tile_side(self.size[1], margin=margin, room=self.room)
 
     def made(self) -> Image:
         """The picture, in memory."""
@@ -245,7 +219,7 @@ class _Run:
     def _fitted(self, picture: Source) -> Image:
         if self._pixels() > memory.WHOLE:
             return self._strips(picture).strip(0, self.size[0]).to(self.device)
-        image = opened(picture, long_side=max(_LEAST, *self.size))
+        image = opened(picture, long_side=max(LEAST, *self.size))
         return resize(image, self.size).to(self.device)
 
     def _strips(self, picture: Source) -> Strips:
@@ -253,24 +227,5 @@ class _Run:
             return large.Reader(picture, size=self.size)
         return Held(resize(opened(picture, long_side=max(self.size)), self.size))
 
-    def _styles(self, method: Any, *, fits: bool) -> list[Style]:
-        universal = isinstance(method, Measuring) or not fits
-        beside = min(LONGEST, max(self.size)) if universal else max(self.size)
-        side = max(_LEAST, ceil(beside * getattr(method, "style_scale", 1.0)))
-        return [self._style(source, share, side) for source, share in self.job.styles]
-
-    def _style(self, source: Source, share: float, side: int) -> Style:
-        if isinstance(source, str | Path) and Path(source).suffix.lower() == ENDING:
-            known = load_style(source)
-            measured = {name: value.to(self.device) for name, value in known.items()}
-            return Style(None, share, measured=measured)
-        return Style(opened(source, long_side=side).to(self.device), share)
-
     def _pixels(self) -> int:
         return self.size[0] * self.size[1]
-
-
-def _generator(seed: int) -> torch.Generator:
-    if type(seed) is not int or not 0 <= seed < 1 << 63:
-        raise OptionError(f"seed must be a whole number of at least 0; got {seed!r}")
-    return torch.Generator().manual_seed(seed)

@@ -1,0 +1,93 @@
+"""Prepared methods: a batch loads its networks and measures its styles once."""
+
+from collections.abc import Hashable
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from impasto.core.contract import Measuring, Style, Stylizer
+from impasto.core.errors import OptionError
+from impasto.jobs.sources import opened
+from impasto.jobs.spec import Job
+from impasto.media.image import Source
+from impasto.universal.method import LONGEST
+from impasto.universal.palette import ENDING, load_style
+
+LEAST = 64
+"""Nothing is opened for use at a smaller long side than this."""
+KEPT = 4
+"""Prepared methods that are kept: one for each size of results, the latest."""
+
+
+class Prepared:
+    """Stylizers by what they are prepared from, the latest few.
+
+    Args:
+        most: how many are kept; each holds its network.
+    """
+
+    def __init__(self, *, most: int = KEPT) -> None:
+        self.most = most
+        # What has no name is known by its place in memory, and so has to stay there.
+        self._kept: dict[Hashable, tuple[Stylizer, Any]] = {}
+
+    def stylizer(
+        self, job: Job, method: Any, *, size: tuple[int, int], whole: bool, device: str
+    ) -> Stylizer:
+        """The method of a job, prepared for its styles.
+
+        Args:
+            job: its content plays no part.
+            method: built from the job's options.
+            size: height and width of the result.
+            whole: whether the picture can be done at once.
+            device: where the styles are put.
+
+        Raises:
+            ImpastoError: a style cannot be opened, or as the method's `prepare`.
+        """
+        beside = max(size)
+        if isinstance(method, Measuring) or not whole:
+            beside = min(LONGEST, beside)
+        side = max(LEAST, ceil(beside * getattr(method, "style_scale", 1.0)))
+        key = _key(job, method, side, device)
+        if key not in self._kept:
+            styles = [_style(source, share, side, device) for source, share in job.styles]
+            stylizer = method.prepare(styles, generator=_generator(job.seed))
+            while len(self._kept) >= self.most:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = stylizer, (method, job.styles)
+        return self._kept[key][0]
+
+
+def _key(job: Job, method: Any, side: int, device: str) -> Hashable:
+    """Equal where the same is prepared; what lies in memory is only equal to itself."""
+    styles = [
+        (str(source) if isinstance(source, str | Path) else id(source), share)
+        for source, share in job.styles
+    ]
+    options = tuple((name, _plain(value)) for name, value in method)
+    return (job.method, options, tuple(styles), job.seed, side, device)
+
+
+def _plain(value: Any) -> Hashable:
+    try:
+        hash(value)
+    except TypeError:
+        return id(value)
+    return value
+
+
+def _style(source: Source, share: float, side: int, device: str) -> Style:
+    if isinstance(source, str | Path) and Path(source).suffix.lower() == ENDING:
+        known = load_style(source)
+        return Style(None, share, measured={n: value.to(device) for n, value in known.items()})
+    return Style(opened(source, long_side=side).to(device), share)
+
+
+def _generator(seed: int) -> torch.Generator:
+    if type(seed) is not int or not 0 <= seed < 1 << 63:
+        raise OptionError(f"seed must be a whole number of at least 0; got {seed!r}")
+    return torch.Generator().manual_seed(seed)

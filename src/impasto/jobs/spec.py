@@ -1,0 +1,57 @@
+"""A Job: plain data, everything that one picture is made of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from impasto.core.errors import OptionError
+from impasto.jobs.sources import measured
+from impasto.media import large
+from impasto.media.image import SMALLEST, Source
+from impasto.methods import DEFAULT
+from impasto.ops.resample import fit
+
+LONG_SIDE = 1024
+"""Without a size, a result is as large as its content but no longer than this."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that one picture is made of.
+
+    Attributes:
+        content: the picture to paint.
+        styles: pictures to imitate, each with its share.
+        method: a name from `impasto.methods.names()`.
+        size: long side of the result in pixels; None is the content's own, up to `LONG_SIDE`.
+        seed: of all randomness.
+        start_picture: what to begin at instead of where the method would.
+        options: the method's own.
+        max_memory: bytes that the process may take; None is 60 % of what is free.
+    """
+
+    content: Source
+    styles: Sequence[tuple[Source, float]]
+    method: str = DEFAULT
+    size: int | None = None
+    seed: int = 0
+    start_picture: Source | None = None
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    max_memory: float | None = None
+
+    def result_size(self) -> tuple[int, int]:
+        """Height and width of the result; opens no more than the content's header.
+
+        Raises:
+            OptionError: the size is not accepted.
+            MediaError: the content cannot be read.
+        """
+        size = self.size
+        if size is not None and (type(size) is not int or size < SMALLEST):
+            raise OptionError(f"size must be a whole number of at least {SMALLEST}; got {size!r}")
+        height, width = measured(self.content)
+        found = fit(height, width, long_side=size or min(max(height, width), LONG_SIDE))
+        most = large.LIMIT // 1_000_000
+        if found[0] * found[1] > large.LIMIT:
+            raise OptionError(f"size must keep the result within {most} million pixels; got {size}")
+        return found
