@@ -256,18 +256,6 @@ def test_an_srgb_or_broken_profile_changes_nothing(tmp_path, pixels, profile):
     assert np.array_equal(bytes_of(media.read(tmp_path / "a.png")), pixels)
 
 
-def test_profile_and_exif_are_embedded(tmp_path, pixels):
-    exif = Image.Exif()
-    exif[0x0131] = "impasto"
-    profile = p3_profile()
-    for ending in ("png", "jpg", "webp"):
-        path = tmp_path / f"a.{ending}"
-        media.write(media.from_array(pixels), path, icc_profile=profile, exif=exif.tobytes())
-        with Image.open(path) as picture:
-            assert picture.info["icc_profile"] == profile
-            assert picture.getexif()[0x0131] == "impasto"
-
-
 @pytest.mark.parametrize("ending", ["png", "jpg"])
 def test_enough_shrinks_by_whole_factors_and_keeps_the_picture(tmp_path, ending):
     path = tmp_path / f"a.{ending}"

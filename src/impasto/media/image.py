@@ -6,6 +6,7 @@ import uuid
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -18,6 +19,7 @@ from PIL import ImageCms, ImageOps, UnidentifiedImageError
 
 from impasto.core.errors import MediaError
 from impasto.core.tensors import Image
+from impasto.media.metadata import Metadata, found, save_settings
 
 LIMIT = 256_000_000
 """Pixels of the largest picture that is decoded."""
@@ -153,9 +155,32 @@ def to_pillow(image: Image) -> Pillow.Image:
     return Pillow.fromarray(pixels.cpu().contiguous().numpy())
 
 
-def write(
-    image: Image, path: str | Path, *, icc_profile: bytes | None = None, exif: bytes | None = None
-) -> None:
+def describe(source: Source) -> Metadata:
+    """What a picture says beside its pixels, from its header alone.
+
+    Raises:
+        MediaError: as `measure`.
+    """
+    if isinstance(source, str | Path):
+        with _opened(source) as picture:
+            return found(picture, bits=8)
+    if isinstance(source, Pillow.Image):
+        with _door("the picture"):
+            return found(source, bits=8)
+    load(source)
+    return Metadata()
+
+
+def read_recipe(path: str | Path) -> str | None:
+    """The text from which Impasto made a picture, if it holds one; see `Metadata.recipe`.
+
+    Raises:
+        MediaError: as `measure`.
+    """
+    return describe(path).recipe
+
+
+def write(image: Image, path: str | Path, *, metadata: Metadata | None = None) -> None:
     """Write a picture in the format of the path's ending; the same picture gives the same bytes.
 
     The file appears at once or not at all: it is written under another name and then renamed.
@@ -163,18 +188,17 @@ def write(
     Args:
         image: (1, 3, H, W) in [0, 1].
         path: ends in .png, .jpg, .jpeg or .webp.
-        icc_profile: profile to embed; none means sRGB.
-        exif: EXIF block to embed.
+        metadata: what the file shall say beside its pixels.
 
     Raises:
-        MediaError: the file cannot be written.
+        MediaError: the file cannot be written, or the recipe is too long.
     """
     kind, settings, _ = _written(path)
-    extra = {"icc_profile": icc_profile, "exif": exif}
+    # The pixels are sRGB.
+    said = save_settings(replace(metadata or Metadata(), icc=None), kind)
     encoded = BytesIO()
     try:
-        known = {name: value for name, value in extra.items() if value}
-        to_pillow(image).save(encoded, kind, **settings, **known)
+        to_pillow(image).save(encoded, kind, **settings, **said)
     except (OSError, ValueError) as error:
         raise MediaError(f"{path} cannot be written: {error}") from error
     write_bytes(path, encoded.getvalue())
