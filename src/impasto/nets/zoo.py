@@ -38,7 +38,7 @@ class Model:
     Attributes:
         name: what `load` takes.
         kind: whether the weights come with the package or from the web.
-        role: whether it looks at pictures or makes them from what `petit` saw.
+        role: whether it looks at pictures, makes them from what `petit` saw, or paints them anew.
         file: name of the file with the weights.
         sha256: its digest in hexadecimal, or the first characters.
         licence, about, origin: for people.
@@ -55,7 +55,7 @@ class Model:
     licence: str
     about: str
     origin: str
-    role: Literal["network", "decoder"] = "network"
+    role: Literal["network", "decoder", "painter"] = "network"
     pooling: str = ""
     url: str = ""
     size: int | None = None
@@ -94,6 +94,11 @@ def models() -> dict[str, Model]:
 def decoders() -> dict[str, Model]:
     """The decoders that come with the package, by method."""
     return {model.name: model for model in _table() if model.role == "decoder"}
+
+
+def painters() -> dict[str, Model]:
+    """The networks that paint and come with the package, by method."""
+    return {model.name: model for model in _table() if model.role == "painter"}
 
 
 def load(
@@ -155,6 +160,21 @@ def load_decoder(name: str) -> "dict[str, Tensor]":
     if json.loads(metadata.get("eyes", '""')) != models()["petit"].sha256:
         raise WeightsError(f"{path} was trained for another version of petit; train it again")
     return state
+
+
+def load_painter(name: str) -> "tuple[dict[str, Tensor], dict[str, str]]":
+    """The weights of a network that paints and comes with the package, and its metadata.
+
+    Args:
+        name: a key of `painters()`.
+
+    Raises:
+        WeightsError: there is none, or it is missing or damaged.
+    """
+    model = painters().get(name)
+    if model is None:
+        raise WeightsError(f"no network for {name} comes with this version of impasto")
+    return _tensors(_of_model(model, silent))
 
 
 def fingerprint(name_or_path: str | Path) -> str:

@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -43,6 +43,7 @@ class Course:
         warm_up: steps in which the rate rises.
         log_every: steps that one row of the log sums up.
         save_every: steps between two showings, each followed by a checkpoint.
+        factors: name of a parameter to what its rate is multiplied with, where that is not 1.
     """
 
     steps: int
@@ -51,6 +52,7 @@ class Course:
     warm_up: int = 200
     log_every: int = 50
     save_every: int = 1000
+    factors: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step, counted from 0: a linear rise, then a cosine down to nothing."""
@@ -151,8 +153,12 @@ class _Run:
         self.identity: dict[str, Any] = json.loads(json.dumps(identity))
         self.parameters = {k: p for k, p in recipe.network.named_parameters() if p.requires_grad}
         self.average = {k: p.detach().clone() for k, p in self.parameters.items()}
+        groups = [
+            {"params": [parameter], "factor": course.factors.get(name, 1.0)}
+            for name, parameter in self.parameters.items()
+        ]
         self.optimizer = torch.optim.AdamW(
-            self.parameters.values(), lr=course.rate, weight_decay=WEIGHT_DECAY, betas=BETAS
+            groups, lr=course.rate, weight_decay=WEIGHT_DECAY, betas=BETAS
         )
         self.step = 0
         self.trace: list[Progress] = []
@@ -163,7 +169,7 @@ class _Run:
     def advance(self) -> float:
         """One step; gives the sum of its losses."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.course.rate_at(self.step)
+            group["lr"] = group["factor"] * self.course.rate_at(self.step)
         losses = self.recipe.losses(self.step)
         total = torch.stack(list(losses.values())).sum()
         self.optimizer.zero_grad()

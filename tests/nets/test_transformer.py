@@ -1,0 +1,146 @@
+"""Networks that paint: their norms, their rows, and the weights of others."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from impasto.core.errors import WeightsError
+from impasto.nets.transformer import Paper, Slim, build
+
+
+def _picture(*, seed=0, size=(32, 48)):
+    return torch.rand((1, 3, *size), generator=torch.Generator().manual_seed(seed))
+
+
+def _random(network, *, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    for value in network.parameters():
+        value.data += 0.1 * torch.randn(value.shape, generator=generator)
+    return network.requires_grad_(False)
+
+
+@pytest.mark.parametrize("kind", [Slim, Paper])
+def test_every_picture_of_a_batch_is_painted_as_alone(kind):
+    network = _random(kind(3))
+    x = torch.cat([_picture(seed=0), _picture(seed=1)])
+    both = network(x, network.rows[[2, 0]])
+    alone = network(x[1:], network.rows[:1])
+    assert both.shape == x.shape
+    assert torch.allclose(both[1:], alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [Slim, Paper])
+def test_the_exported_norm_is_the_same(kind, monkeypatch):
+    network = _random(kind(1))
+    plain = network(_picture(), network.rows)
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    assert torch.allclose(network(_picture(), network.rows), plain, atol=1e-4)
+
+
+def test_a_norm_is_what_the_formula_says():
+    network = _random(Slim(2))
+    norm = network.down[1]
+    x = torch.randn((1, 96, 5, 7), generator=torch.Generator().manual_seed(3))
+    row = network.rows[1:]
+    gain, shift = row[0, norm.begin : norm.begin + 96], row[0, norm.begin + 96 : norm.end]
+    mean, deviation = x.mean((2, 3)), (x.var((2, 3), correction=0) + 1e-5).sqrt()
+    expected = (x - mean[..., None, None]) / deviation[..., None, None]
+    expected = expected * gain[:, None, None] + shift[:, None, None]
+    assert torch.allclose(norm(x, row), expected, atol=1e-5)
+
+
+def test_rows_hold_the_parameters_of_all_norms_once():
+    network = Slim(1)
+    ends = sorted((m.begin, m.end) for m in network.modules() if hasattr(m, "begin"))
+    assert ends[0][0] == 0
+    assert all(a[1] == b[0] for a, b in pairwise(ends))
+    assert ends[-1][1] == network.rows.shape[1] == 1888
+
+
+class _Others(nn.Module):
+    """The network of PyTorch's examples, written down from its description."""
+
+    def __init__(self):
+        super().__init__()
+        wide = [(3, 32, 9, 1), (32, 64, 3, 2), (64, 128, 3, 2)]
+        for i, (seen, given, side, stride) in enumerate(wide, 1):
+            self._layer(f"conv{i}", f"in{i}", nn.Conv2d(seen, given, side, stride))
+        for i in range(1, 6):
+            for k in (1, 2):
+                self._layer(f"res{i}_conv{k}", f"res{i}_in{k}", nn.Conv2d(128, 128, 3))
+        self._layer("deconv1", "in4", nn.Conv2d(128, 64, 3))
+        self._layer("deconv2", "in5", nn.Conv2d(64, 32, 3))
+        self.add_module("deconv3", nn.Conv2d(32, 3, 9))
+
+    def _layer(self, conv, norm, module):
+        self.add_module(conv, module)
+        self.add_module(norm, nn.InstanceNorm2d(module.out_channels, affine=True))
+
+    def _at(self, name, x):
+        conv = self.get_submodule(name)
+        edge = conv.kernel_size[0] // 2
+        return conv(F.pad(x, (edge,) * 4, mode="reflect"))
+
+    def forward(self, x):
+        for i in (1, 2, 3):
+            x = self.get_submodule(f"in{i}")(self._at(f"conv{i}", x)).relu()
+        for i in range(1, 6):
+            h = self.get_submodule(f"res{i}_in1")(self._at(f"res{i}_conv1", x)).relu()
+            x = x + self.get_submodule(f"res{i}_in2")(self._at(f"res{i}_conv2", h))
+        for i in (1, 2):
+            x = F.interpolate(x, scale_factor=2, mode="nearest")
+            x = self.get_submodule(f"in{i + 3}")(self._at(f"deconv{i}", x)).relu()
+        return self._at("deconv3", x)
+
+    def saved(self):
+        """Its state under the names of the files that people have."""
+        state = {}
+        for key, value in self.state_dict().items():
+            module, part = key.split(".")
+            name = module.replace("_", ".")
+            state[f"{name}.{part}" if ".in" in f".{name}" else f"{name}.conv2d.{part}"] = value
+        return state
+
+
+def test_weights_of_others_paint_the_same_picture():
+    others = _random(_Others())
+    trained = build(others.saved() | {"in1.running_mean": torch.zeros(32)})
+    x = _picture()
+    made = trained.network(x, trained.network.rows)
+    assert torch.allclose(255 * made, others(255 * x), atol=1e-2, rtol=1e-4)
+
+
+def test_a_state_comes_back():
+    network = _random(Slim(3, widths=(8, 24, 32), blocks=2))
+    trained = build(network.state_dict(), names=["a", "b"])
+    assert trained.returns
+    assert torch.equal(trained.row("b"), network.rows[2])
+    assert torch.equal(trained.network(_picture(), trained.network.rows[:1]),
+                       network(_picture(), network.rows[:1]))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda s: s | {"rows": s["rows"][:, :-1]}, "no network"),
+        (lambda s: {k: v for k, v in s.items() if k != "paint.bias"}, "no network"),
+        (lambda s: s | {"rows": s["rows"] * torch.inf}, "not finite"),
+        (lambda s: s | {"rows": s["rows"].repeat(5, 1)}, "rows for"),
+        (lambda _: {"conv1.conv2d.weight": torch.zeros(1)}, "lack"),
+        (lambda _: {}, "no network"),
+    ],
+)
+def test_other_weights_are_refused(damage, words):
+    with pytest.raises(WeightsError, match=words):
+        build(damage(Slim(2).state_dict()), names=["a"])
+
+
+def test_half_paints_nearly_the_same():
+    network = _random(Slim(1))
+    plain = network(_picture(), network.rows)
+    again = network.half()(_picture(), network.rows)
+    assert again.dtype == torch.float32
+    assert float((plain - again).square().mean().sqrt()) < 0.05 * float(plain.std())
