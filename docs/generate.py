@@ -23,7 +23,9 @@ from pydantic import BaseModel
 from impasto import methods, painted
 from impasto.cli.main import COMMANDS, main
 from impasto.core.options import accepts
+from impasto.jobs.control import CONTROLS, taking
 from impasto.nets import zoo
+from impasto.wrappers import Controls
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -104,6 +106,7 @@ def pages() -> dict[str, str]:
     """Every page that is written here, as it should be."""
     return {
         "docs/reference.md": reference(),
+        "docs/controls.md": _filled("docs/controls.md", "takes", takes()),
         "docs/styles.md": _filled("docs/styles.md", "styles", painted_styles()),
         "docs/architecture.md": _filled("docs/architecture.md", "rooms", rooms()),
         "docs/auto.md": _filled("docs/auto.md", "auto", gains(RESULTS)),
@@ -125,6 +128,9 @@ def reference() -> str:
                 "Each option of a method is a flag of `impasto stylize` and a keyword of "
                 "`impasto.stylize`. On the command line, the words of a list are parted by commas.",
                 *_methods(),
+                "### All methods",
+                "Options that every method has; see [controls](controls.md).",
+                _options(Controls),
                 "## Networks",
                 _networks(),
                 "## Painted styles",
@@ -165,6 +171,15 @@ def rooms() -> str:
     contracts = settings["tool"]["importlinter"]["contracts"]
     layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
     return "\n".join(["```text", *layers, "```"])
+
+
+def takes() -> str:
+    """Which method takes which control."""
+    rows = [
+        (f"`{name}`", *("yes" if name in taking(control) else "" for control in CONTROLS))
+        for name in methods.names()
+    ]
+    return _table(("", *CONTROLS), rows)
 
 
 def figures(results: Path) -> str:
@@ -231,19 +246,21 @@ def _methods() -> Iterator[str]:
         method = cast("type[BaseModel]", methods.load(name))
         yield f"### `{name}`"
         yield (method.__doc__ or "").partition("\n")[0]
-        yield _table(
-            ("Python", "Command line", "Takes", "Default", "What it is"),
-            [
-                (
-                    f"`{option}`",
-                    f"`--{option.replace('_', '-')}`",
-                    accepts(field),
-                    _default(field.get_default()),
-                    field.description or "",
-                )
-                for option, field in method.model_fields.items()
-            ],
+        yield _options(method)
+
+
+def _options(model: type[BaseModel]) -> str:
+    rows = [
+        (
+            f"`{option}`",
+            f"`--{option.replace('_', '-')}`",
+            accepts(field),
+            _default(field.get_default()),
+            field.description or "",
         )
+        for option, field in model.model_fields.items()
+    ]
+    return _table(("Python", "Command line", "Takes", "Default", "What it is"), rows)
 
 
 def _default(value: object) -> str:

@@ -22,11 +22,12 @@ import impasto
 from impasto import methods, painted
 from impasto.cli import main as cli
 from impasto.cli import stylize
-from impasto.core.options import build
 from impasto.evaluate.compare import Summary
+from impasto.jobs.control import built
 from impasto.jobs.sources import weighed
 from impasto.nets import zoo
 from impasto.training.distill import Distill
+from impasto.wrappers import Controls
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -222,7 +223,8 @@ def test_python_calls_with_options_that_exist(source):
             named = given.get("method")
             name = named.value if isinstance(named, ast.Constant) else methods.DEFAULT
             known = cast("type[BaseModel]", methods.load(str(name))).model_fields
-            assert given.keys() <= {*signature(impasto.stylize).parameters, *known}
+            words = {*signature(impasto.stylize).parameters, *Controls.model_fields, *known}
+            assert given.keys() <= words
 
 
 @pytest.fixture
@@ -239,7 +241,7 @@ def parse(monkeypatch) -> Any:
     def paint(
         content: str, /, *, style: list[str], method: str = methods.DEFAULT, options: Any, **_: Any
     ) -> None:
-        build(methods.load(method), options)
+        built(method, options)
         for source, _ in weighed(style):
             name = str(source).partition("@")[0]
             assert not name.startswith(":") or name[1:] in painted.names()

@@ -1,7 +1,8 @@
-"""The fields of a model as flags of a command."""
+"""The fields of models as flags of a command."""
 
 import inspect
 from collections.abc import Callable
+from itertools import chain
 from typing import Annotated, Any, get_args, get_origin
 
 from cyclopts import Group, Parameter
@@ -13,32 +14,34 @@ from impasto.core.options import accepts
 
 def with_flags(
     function: Callable[..., int | None],
-    model: type[BaseModel],
-    *,
+    *models: type[BaseModel],
     group: Callable[[str, FieldInfo], Group],
 ) -> Callable[..., int | None]:
-    """The function as a command with a flag for every field of a model.
+    """The function as a command with a flag for every field of some models.
 
     What is typed reaches the function as words in its argument `options`, the words of a list
-    parted by commas; it is for the model to judge their values.
+    parted by commas; it is for the models to judge their values.
 
     Args:
         function: has a keyword argument `options`.
-        model: declares the options, with descriptions, bounds and defaults.
+        models: declare the options, with descriptions, bounds and defaults; where two have one of
+            a name, the first.
         group: a field's name and declaration to the part of the help in which it is shown.
     """
+    fields = dict(chain.from_iterable(model.model_fields.items() for model in reversed(models)))
+    order = dict.fromkeys(chain.from_iterable(model.model_fields for model in models))
 
     def command(*arguments: Any, **words: Any) -> int | None:
-        given = {name: words.pop(name, None) for name in model.model_fields}
+        given = {name: words.pop(name, None) for name in fields}
         options = {
-            name: value.split(",") if _is_list(model.model_fields[name].annotation) else value
+            name: value.split(",") if _is_list(fields[name].annotation) else value
             for name, value in given.items()
             if value is not None
         }
         return function(*arguments, **words, options=options)
 
     own = [p for p in inspect.signature(function).parameters.values() if p.name != "options"]
-    flags = [_flag(name, field, group(name, field)) for name, field in model.model_fields.items()]
+    flags = [_flag(name, fields[name], group(name, fields[name])) for name in order]
     command.__signature__ = inspect.Signature([*own, *flags])  # type: ignore[attr-defined]
     command.__doc__ = function.__doc__
     return command

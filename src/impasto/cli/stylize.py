@@ -17,17 +17,19 @@ from impasto.cli.terminal import Watch
 from impasto.core.errors import Interrupted, OptionError
 from impasto.jobs.memory import parse
 from impasto.jobs.perform import carry
-from impasto.jobs.sources import weighed
+from impasto.jobs.sources import listed, weighed
 from impasto.jobs.spec import Job
 from impasto.media.image import ENDINGS, check_writable, write
 from impasto.methods import DEFAULT, load
+from impasto.wrappers import Controls
 
 NEEDED = Group("What most people need", sort_key=1)
-_OPTIONS = Group("More of the method", sort_key=2)
-_WATCHING = Group("Watching", sort_key=3)
-_ADVANCED = Group("Advanced", sort_key=4)
-_FIRST = ("strength", "style_scale")
-"""Options of a method that go with what most people need."""
+_WHERE = Group("Where", sort_key=2)
+_OPTIONS = Group("More of the method", sort_key=3)
+_WATCHING = Group("Watching", sort_key=4)
+_ADVANCED = Group("Advanced", sort_key=5)
+_FIRST = ("strength", "stroke", "color", "smooth", "quality")
+"""Options that go with what most people need."""
 
 _LONGEST = 60
 """Characters of a name that is made from those of many styles."""
@@ -51,7 +53,7 @@ def run_with_method(
     )
     command["--help"].show = False
     model = cast("type[BaseModel]", load(_method(tokens)))
-    command.default(with_flags(function, model, group=_group))
+    command.default(with_flags(function, model, Controls, group=_group))
     return run(command, tokens)
 
 
@@ -137,6 +139,24 @@ def paint(
             help="Memory that may be taken, as 2GB or 1500MB; 60 % of what is free by default.",
         ),
     ] = None,
+    mask: Annotated[
+        list[str] | None,
+        Parameter(
+            group=_WHERE,
+            negative=(),
+            metavar="PICTURE",
+            help="Paint where this is white and leave the rest. Repeat: one for each style.",
+        ),
+    ] = None,
+    style_mask: Annotated[
+        list[str] | None,
+        Parameter(
+            group=_WHERE,
+            negative=(),
+            metavar="PICTURE",
+            help="Look at the style where this is white; one for each style.",
+        ),
+    ] = None,
     options: dict[str, Any],
 ) -> int | None:
     """Paint one picture; what can be refused is refused before the work starts.
@@ -145,7 +165,18 @@ def paint(
         ImpastoError: as `impasto.jobs.perform.carry`.
     """
     limit = None if max_memory is None else parse(max_memory)
-    job = Job(content, weighed(style), method, size, seed, start_picture, options, limit)
+    job = Job(
+        content,
+        weighed(style),
+        method,
+        size,
+        seed,
+        start_picture,
+        options,
+        limit,
+        mask=listed(mask),
+        style_mask=listed(style_mask),
+    )
     long_side = max(job.result_size())
     out = output or _free_name(job)
     check_writable(out, long_side=long_side)
@@ -187,7 +218,8 @@ def _stem(source: str) -> str:
 
 def _check_apart(job: Job, outputs: Sequence[Path]) -> None:
     """No file that is written may be one that is read, or be written twice."""
-    taken = {realpath(source) for source in [*_words(job), str(job.start_picture)]}
+    read = [*_words(job), str(job.start_picture), *map(str, [*job.mask, *job.style_mask])]
+    taken = {realpath(source) for source in read}
     for path in outputs:
         if realpath(path) in taken:
             raise OptionError(f"{path} would overwrite another picture of this run; rename it")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -61,6 +61,13 @@ class Method(Protocol):
     def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
         """Do once what does not depend on the content."""
         ...
+
+
+@runtime_checkable
+class Regional(Method, Protocol):
+    """A method whose stylizers heed `Frame.regions`, and `Style.region`."""
+
+    regional: ClassVar[bool]
 
 
 @runtime_checkable

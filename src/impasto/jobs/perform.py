@@ -1,27 +1,32 @@
 """One job, carried out here: pictures opened, a method built, a picture made."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import torch
 
 from impasto.core.contract import Frame, InPasses
 from impasto.core.errors import Interrupted, OptionError
-from impasto.core.options import build
 from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
 from impasto.jobs import memory
+from impasto.jobs.control import Control, built
 from impasto.jobs.prepared import LEAST, Prepared
-from impasto.jobs.sources import Weighed, is_painted, opened, weighed
+from impasto.jobs.sources import Weighed, listed, opened, strips, weighed
 from impasto.jobs.spec import Job
 from impasto.media import large
 from impasto.media.image import LIMIT, Source, to_pillow, write
-from impasto.methods import DEFAULT, load
+from impasto.methods import DEFAULT
 from impasto.ops.resample import resize
 from impasto.tiles import Held, Sink, tiled
 from impasto.tiles import Source as Strips
 from impasto.universal.method import Painter
+from impasto.wrappers import Recolored
+
+COLORS = 512
+"""Long side of a content of which only the colours count, where it is not there already."""
 
 _T = TypeVar("_T")
 
@@ -35,6 +40,8 @@ def stylize(
     seed: int = 0,
     start_picture: Source | None = None,
     max_memory: float | int | str | None = None,
+    mask: Source | Sequence[Source] | None = None,
+    style_mask: Source | Sequence[Source] | None = None,
     report: Report = silent,
     **options: Any,
 ) -> Any:
@@ -53,8 +60,11 @@ def stylize(
         start_picture: begin at this instead of where the method would.
         max_memory: "2GB", "1500MB" or a number of GB that the process may take; None is 60 % of
             what is free. A large picture is worked on tile by tile where the method can do so.
+        mask: where to paint, white there and black elsewhere; outside nothing changes. One, or one
+            a style, which then goes there.
+        style_mask: where to look in each style, likewise.
         report: is told of each step.
-        options: the method's own, such as `strength`.
+        options: the method's own, such as `strength`, and those that all have, such as `color`.
 
     Returns:
         A tensor (1, 3, H, W) if the content is a tensor, else a Pillow picture.
@@ -66,7 +76,18 @@ def stylize(
         Interrupted: the user stopped the run; carries the picture so far.
     """
     limit = None if max_memory is None else memory.parse(max_memory)
-    job = Job(content, weighed(styles), method, size, seed, start_picture, options, limit)
+    job = Job(
+        content,
+        weighed(styles),
+        method,
+        size,
+        seed,
+        start_picture,
+        options,
+        limit,
+        mask=listed(mask),
+        style_mask=listed(style_mask),
+    )
     out = perform(job, report=report)
     return out if isinstance(content, torch.Tensor) else to_pillow(out)
 
@@ -150,7 +171,7 @@ class Run:
         self.prepared = prepared or Prepared()
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.size = job.result_size()
-        self.method: Any = build(cast("Any", load(job.method)), job.options)
+        self.method, self.controls = built(job.method, job.options)
         self.room = memory.room(job.max_memory)
         self.fits = memory.whole_fits(self.size, room=self.room)
         small = self._pixels() <= memory.WHOLE
@@ -162,14 +183,21 @@ class Run:
         Raises:
             OptionError: the picture has no room, and the method cannot do it in tiles.
         """
-        self.stylizer: Any = self.prepared.stylizer(
-            self.job, self.method, size=self.size, whole=self.fits, device=self.device
+        control = Control(
+            self.job,
+            self.method,
+            self.controls,
+            size=self.size,
+            whole=self.fits,
+            device=self.device,
         )
+        self.stylizer, self.regions = control.prepared(self.prepared, content=self._colors)
+        inner = self.stylizer.inner
         # What a painter does is the same in tiles; another may do more with the whole.
-        same = isinstance(self.stylizer, Painter)
+        same = isinstance(inner, Painter | Recolored)
         self.whole = self.fits and (self._pixels() <= memory.WHOLE or not same)
         if not self.whole:
-            if not isinstance(self.stylizer, InPasses):
+            if not isinstance(inner, InPasses):
                 raise memory.refusal(self.size, room=self.room, method=self.job.method)
             self.passes = self.stylizer.passes(self.size)
             margin = max((each.margin for each in self.passes), default=0)
@@ -178,7 +206,8 @@ class Run:
     def made(self) -> Image:
         """The picture, in memory."""
         if self.whole:
-            return self.stylizer(self.frame or self._frame(), report=self.report).cpu()
+            frame = self._placed(self.frame or self._frame())
+            return self.stylizer(frame, report=self.report).cpu()
         if self._pixels() > LIMIT:
             raise OptionError(
                 f"size must keep a result in memory within {LIMIT // 1_000_000} million pixels"
@@ -200,9 +229,10 @@ class Run:
     def _in_tiles(self, sink: Sink, *, folder: Path | None) -> None:
         tiled(
             self.passes,
-            self._source(),
-            sink,
+            self.stylizer.shown(self._source()),
+            self.stylizer.finished(sink, content=lambda: self._strips(self.job.content)),
             side=self.side,
+            regions=self.regions,
             folder=folder,
             device=self.device,
             report=self.report,
@@ -223,9 +253,16 @@ class Run:
         return resize(image, self.size).to(self.device)
 
     def _strips(self, picture: Source) -> Strips:
-        if isinstance(picture, str | Path) and not is_painted(picture):
-            return large.Reader(picture, size=self.size)
-        return Held(resize(opened(picture, long_side=max(self.size)), self.size))
+        return strips(picture, size=self.size)
+
+    def _placed(self, frame: Frame) -> Frame:
+        """The frame with the regions of its styles."""
+        masks = [each.strip(0, each.height).to(self.device) for each in self.regions]
+        return replace(frame, regions=masks)
+
+    def _colors(self) -> Image:
+        """The content, for its colours."""
+        return self.frame.content if self.frame else opened(self.job.content, long_side=COLORS)
 
     def _pixels(self) -> int:
         return self.size[0] * self.size[1]

@@ -48,18 +48,46 @@ class Prepared:
         Raises:
             ImpastoError: a style cannot be opened, or as the method's `prepare`.
         """
-        beside = max(size)
-        if isinstance(method, Measuring) or not whole:
-            beside = min(LONGEST, beside)
-        side = max(LEAST, ceil(beside * getattr(method, "style_scale", 1.0)))
+        side = side_of(method, size=size, whole=whole)
         key = _key(job, method, side, device)
         if key not in self._kept:
-            styles = [_style(source, share, side, device) for source, share in job.styles]
-            stylizer = method.prepare(styles, generator=_generator(job.seed))
+            styles = styles_of(job, method, size=size, whole=whole, device=device)
+            stylizer = method.prepare(styles, generator=generator(job.seed))
             while len(self._kept) >= self.most:
                 del self._kept[next(iter(self._kept))]
             self._kept[key] = stylizer, (method, job.styles)
         return self._kept[key][0]
+
+
+def styles_of(
+    job: Job, method: Any, *, size: tuple[int, int], whole: bool, device: str
+) -> list[Style]:
+    """The styles of a job, opened as large as its method looks at them, or somewhat larger.
+
+    Raises:
+        ImpastoError: a style cannot be opened.
+    """
+    side = side_of(method, size=size, whole=whole)
+    return [_style(source, share, side, device) for source, share in job.styles]
+
+
+def generator(seed: int) -> torch.Generator:
+    """What all randomness of a job is drawn from.
+
+    Raises:
+        OptionError: the seed is not accepted.
+    """
+    if type(seed) is not int or not 0 <= seed < 1 << 63:
+        raise OptionError(f"seed must be a whole number of at least 0; got {seed!r}")
+    return torch.Generator().manual_seed(seed)
+
+
+def side_of(method: Any, *, size: tuple[int, int], whole: bool) -> int:
+    """The long side at which a method looks at its styles, for a result of this size."""
+    beside = max(size)
+    if isinstance(method, Measuring) or not whole:
+        beside = min(LONGEST, beside)
+    return max(LEAST, ceil(beside * getattr(method, "style_scale", 1.0)))
 
 
 def _key(job: Job, method: Any, side: int, device: str) -> Hashable:
@@ -85,9 +113,3 @@ def _style(source: Source, share: float, side: int, device: str) -> Style:
         known = load_style(source)
         return Style(None, share, measured={n: value.to(device) for n, value in known.items()})
     return Style(opened(source, long_side=side).to(device), share)
-
-
-def _generator(seed: int) -> torch.Generator:
-    if type(seed) is not int or not 0 <= seed < 1 << 63:
-        raise OptionError(f"seed must be a whole number of at least 0; got {seed!r}")
-    return torch.Generator().manual_seed(seed)

@@ -11,8 +11,10 @@ from impasto.core.tensors import Image
 from impasto.media import large
 from impasto.media.image import LIMIT, Source, from_array, measure
 from impasto.media.image import load as read
-from impasto.ops.resample import fit
+from impasto.ops.resample import fit, resize
 from impasto.painted import paint
+from impasto.tiles import Held
+from impasto.tiles import Source as Strips
 
 Weighed = Source | tuple[Source, float]
 """A style and its share among several. A string may hold both, as in `"a.jpg:2.5"`."""
@@ -39,6 +41,18 @@ def opened(source: Source, *, long_side: int) -> Image:
             height, width = fit(height, width, long_side=2 * long_side)
             return large.Reader(source, size=(height, width)).strip(0, height)
     return read(source, enough=2 * long_side)
+
+
+def strips(source: Source, *, size: tuple[int, int]) -> Strips:
+    """The picture brought to this height and width, as rows; a file is read as they are asked for.
+
+    Raises:
+        OptionError: no such painted style, or no such seed.
+        MediaError: the picture cannot be read.
+    """
+    if isinstance(source, str | Path) and not is_painted(source):
+        return large.Reader(source, size=size)
+    return Held(resize(opened(source, long_side=max(size)), size))
 
 
 def weighed(styles: Weighed | Sequence[Weighed]) -> list[tuple[Source, float]]:
@@ -72,6 +86,14 @@ def _weighed_one(style: Any) -> tuple[Source, float]:
         name = f" {source}" if isinstance(source, str | Path) else ""
         raise OptionError(f"the weight of style{name} must be a number above 0; got {weight:g}")
     return source, float(weight)
+
+
+def listed(sources: Source | Sequence[Source] | None) -> list[Source]:
+    """None, one or several as a list."""
+    if sources is None:
+        return []
+    several: Any = sources if isinstance(sources, list | tuple) else [sources]
+    return list(several)
 
 
 def measured(source: Source) -> tuple[int, int]:

@@ -26,8 +26,10 @@ class Job:
         size: long side of the result in pixels; None is the content's own, up to `LONG_SIDE`.
         seed: of all randomness.
         start_picture: what to begin at instead of where the method would.
-        options: the method's own.
+        options: the method's own, and those of `wrappers.Controls`.
         max_memory: bytes that the process may take; None is 60 % of what is free.
+        mask: where to paint, white there and black elsewhere; one, or one a style.
+        style_mask: where to look in the styles, likewise; one a style.
     """
 
     content: Source
@@ -38,6 +40,8 @@ class Job:
     start_picture: Source | None = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     max_memory: float | None = None
+    mask: Sequence[Source] = ()
+    style_mask: Sequence[Source] = ()
 
     def result_size(self) -> tuple[int, int]:
         """Height and width of the result; opens no more than the content's header.

@@ -1,5 +1,7 @@
 """Sizes, pyramids and resizing."""
 
+from jaxtyping import Float
+from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.core.tensors import Image
@@ -11,7 +13,7 @@ def fit(height: int, width: int, *, long_side: int) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def resize(image: Image, size: tuple[int, int]) -> Image:
+def resize(image: Float[Tensor, "1 C _ _"], size: tuple[int, int]) -> Float[Tensor, "1 C _ _"]:
     """To (height, width): bicubic when growing, antialiased when shrinking; in [0, 1]."""
     if tuple(image.shape[2:]) == tuple(size):
         return image

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 import torch
 from pydantic import Field
@@ -31,6 +31,8 @@ _Module = TypeVar("_Module", bound=nn.Module)
 
 class Universal(Options):
     """The options that all universal methods have, and what they do before any content is known."""
+
+    regional: ClassVar[bool] = True
 
     strength: float = Field(0.5, ge=0, le=1, description="0 returns the content, 1 is all style")
     style_scale: float = Field(
