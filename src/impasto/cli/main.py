@@ -18,6 +18,8 @@ COMMANDS = {
     "stylize": ("impasto.cli.stylize:app", "Paint a picture in the style of others."),
     "blend": ("impasto.cli.blend:app", "Paint a picture between two styles, or four, on a sheet."),
     "measure": ("impasto.cli.blend:measure", "Keep what is measured of a style in a small file."),
+    "info": ("impasto.cli.replay:info", "Show the recipe that a picture holds."),
+    "replay": ("impasto.cli.replay:replay", "Make a picture again from its recipe."),
     "methods": ("impasto.cli.look:methods", "List the methods of style transfer."),
     "models": ("impasto.cli.look:models", "List the feature networks."),
     "styles": (

@@ -89,19 +89,20 @@ def refusal(size: tuple[int, int], *, room: float, method: str) -> OptionError:
     )
 
 
-def tile_side(width: int, *, margin: int, room: float) -> int:
+def tile_side(width: int, *, margin: int, room: float, only: int | None = None) -> int:
     """The side of the largest tiles that have room, in pixels.
 
     Args:
         width: of the picture, in pixels: its rows are held as high as a tile.
         margin: pixels of surroundings on each side of a tile.
         room: bytes.
+        only: the one side that will do.
 
     Raises:
         OptionError: not even small tiles have room.
     """
     needed = 0.0
-    for side in SIDES:
+    for side in (only,) if only else SIDES:
         reach = side + 2 * margin
         needed = TILES + TILE_PIXEL * reach**2 + ROW_PIXEL * width * (side + reach)
         if needed <= room:

@@ -14,11 +14,14 @@ from impasto.core.tensors import Image
 from impasto.jobs import memory
 from impasto.jobs.control import Control, built
 from impasto.jobs.prepared import LEAST, Prepared
+from impasto.jobs.recipe import Made, Recipe, current, plain
 from impasto.jobs.sources import Weighed, listed, opened, strips, weighed
 from impasto.jobs.spec import Job
 from impasto.media import large
 from impasto.media.image import LIMIT, Source, to_pillow, write
+from impasto.media.metadata import Metadata
 from impasto.methods import DEFAULT
+from impasto.nets import zoo
 from impasto.ops.resample import resize
 from impasto.tiles import Held, Sink, tiled
 from impasto.tiles import Source as Strips
@@ -100,7 +103,7 @@ def perform(job: Job, *, report: Report = silent) -> Image:
     Raises:
         ImpastoError: as `stylize`.
     """
-    return _watched(job, report, lambda told: _begun(job, told).made())
+    return watched(job, report, lambda told: _begun(job, told).made())
 
 
 def carry(job: Job, path: str | Path, *, report: Report = silent) -> None:
@@ -116,11 +119,15 @@ def carry(job: Job, path: str | Path, *, report: Report = silent) -> None:
     Raises:
         ImpastoError: as `stylize`, or the file cannot be written.
     """
-    _watched(job, report, lambda told: _begun(job, told).written(Path(path)))
+    watched(job, report, lambda told: _begun(job, told).written(Path(path)))
 
 
-def _watched(job: Job, report: Report, work: Callable[[Report], _T]) -> _T:
-    # The picture of the last step is kept for an interrupt.
+def watched(job: Job, report: Report, work: Callable[[Report], _T]) -> _T:
+    """Work that reports, and whose last picture is kept where the user stops it.
+
+    Raises:
+        Interrupted: the user has done so.
+    """
     latest: Progress | None = None
     done = 0.0
 
@@ -157,23 +164,32 @@ class Run:
         job: what to do.
         report: is told of each step.
         prepared: stylizers that other jobs have left.
+        like: on what a picture was made that is to be made again.
 
     Raises:
         ImpastoError: as `stylize`.
     """
 
     def __init__(
-        self, job: Job, *, report: Report = silent, prepared: Prepared | None = None
+        self,
+        job: Job,
+        *,
+        report: Report = silent,
+        prepared: Prepared | None = None,
+        like: Made | None = None,
     ) -> None:
         # Threads inherit this from the one that starts them, so it comes before all work.
         torch.set_flush_denormal(True)
-        self.job, self.report = job, report
+        self.job, self.report, self.like = job, report, like
         self.prepared = prepared or Prepared()
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.size = job.result_size()
         self.method, self.controls = built(job.method, job.options)
         self.room = memory.room(job.max_memory)
         self.fits = memory.whole_fits(self.size, room=self.room)
+        if like:
+            self._check_like(like)
+            self.fits = not like.cramped
         small = self._pixels() <= memory.WHOLE
         self.frame = self._frame() if self.fits and small else None
 
@@ -191,17 +207,28 @@ class Run:
             whole=self.fits,
             device=self.device,
         )
-        self.stylizer, self.regions = control.prepared(self.prepared, content=self._colors)
+        with zoo.noted() as self.networks:
+            self.stylizer, self.regions = control.prepared(self.prepared, content=self._colors)
         inner = self.stylizer.inner
         # What a painter does is the same in tiles; another may do more with the whole.
         same = isinstance(inner, Painter | Recolored)
         self.whole = self.fits and (self._pixels() <= memory.WHOLE or not same)
+        if self.like:
+            self.whole = self.like.tiles is None
         if not self.whole:
             if not isinstance(inner, InPasses):
                 raise memory.refusal(self.size, room=self.room, method=self.job.method)
             self.passes = self.stylizer.passes(self.size)
             margin = max((each.margin for each in self.passes), default=0)
-            self.side = memory.tile_side(self.size[1], margin=margin, room=self.room)
+            self.side = memory.tile_side(
+                self.size[1], margin=margin, room=self.room, only=self.like and self.like.tiles
+            )
+
+    def recipe(self, folder: Path) -> Recipe | None:
+        """From what a picture in this folder can be made again; None for pictures in memory."""
+        job = plain(self.job, folder=folder)
+        made = current(tiles=None if self.whole else self.side, cramped=not self.fits)
+        return Recipe(job, self.networks, made) if job else None
 
     def made(self) -> Image:
         """The picture, in memory."""
@@ -216,15 +243,27 @@ class Run:
         self._in_tiles(out, folder=None)
         return out.image
 
-    def written(self, path: Path) -> None:
-        """The picture, in a file."""
+    def written(self, path: Path, *, recipe: str | None = None) -> None:
+        """The picture, in a file.
+
+        Args:
+            path: of the file.
+            recipe: what it shall hold as its recipe; its own by default.
+        """
         if self.whole:
-            write(self.made(), path)
+            self.keep(self.made(), path, recipe=recipe)
             return
         height, width = self.size
         with large.writing(path, height=height, width=width) as sink:
             self._in_tiles(sink, folder=path.parent)
             self.report(Progress("writing", 1.0, size=self.size))
+
+    def keep(self, image: Image, path: Path, *, recipe: str | None = None) -> None:
+        """Write a picture that was made."""
+        if recipe is None:
+            own = self.recipe(path.parent)
+            recipe = own and own.text()
+        write(image, path, metadata=Metadata(recipe=recipe))
 
     def _in_tiles(self, sink: Sink, *, folder: Path | None) -> None:
         tiled(
@@ -263,6 +302,10 @@ class Run:
     def _colors(self) -> Image:
         """The content, for its colours."""
         return self.frame.content if self.frame else opened(self.job.content, long_side=COLORS)
+
+    def _check_like(self, like: Made) -> None:
+        if like.tiles is None and not self.fits:
+            raise memory.refusal(self.size, room=self.room, method=self.job.method)
 
     def _pixels(self) -> int:
         return self.size[0] * self.size[1]

@@ -12,6 +12,7 @@ from impasto.core.errors import OptionError
 from impasto.jobs.sources import opened
 from impasto.jobs.spec import Job
 from impasto.media.image import Source
+from impasto.nets import zoo
 from impasto.universal.method import LONGEST
 from impasto.universal.palette import ENDING, load_style
 
@@ -31,7 +32,7 @@ class Prepared:
     def __init__(self, *, most: int = KEPT) -> None:
         self.most = most
         # What has no name is known by its place in memory, and so has to stay there.
-        self._kept: dict[Hashable, tuple[Stylizer, Any]] = {}
+        self._kept: dict[Hashable, tuple[Stylizer, dict[str, str], Any]] = {}
 
     def stylizer(
         self, job: Job, method: Any, *, size: tuple[int, int], whole: bool, device: str
@@ -52,11 +53,14 @@ class Prepared:
         key = _key(job, method, side, device)
         if key not in self._kept:
             styles = styles_of(job, method, size=size, whole=whole, device=device)
-            stylizer = method.prepare(styles, generator=generator(job.seed))
+            with zoo.noted() as networks:
+                stylizer = method.prepare(styles, generator=generator(job.seed))
             while len(self._kept) >= self.most:
                 del self._kept[next(iter(self._kept))]
-            self._kept[key] = stylizer, (method, job.styles)
-        return self._kept[key][0]
+            self._kept[key] = stylizer, networks, (method, job.styles)
+        stylizer, networks, _ = self._kept[key]
+        zoo.note(networks)
+        return stylizer
 
 
 def styles_of(

@@ -6,6 +6,9 @@ safetensors, or a torchvision state dict read as bare tensors. `zoo.toml` lists 
 
 import re
 import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,6 +32,23 @@ _OURS = r"(input|conv\d_\d)\.(weight|bias)|metric\.\w+"
 _TORCHVISION = re.compile(r"features\.\d+\.(weight|bias)")
 _NUMBER = r"\s*(\d+(?:\.\d+)?)\s*"
 _OXFORD = re.compile(rf"RGB\b.*?{_NUMBER}\*\s*x\s*-\s*\({_NUMBER},{_NUMBER},{_NUMBER}\)")
+
+
+_noted: ContextVar[dict[str, str] | None] = ContextVar("_noted", default=None)
+
+
+@contextmanager
+def noted() -> Iterator[dict[str, str]]:
+    """Inside, every network that is loaded enters this: its name or its file's, and its SHA-256.
+
+    For a name it is the digest in `zoo.toml`, as long as it is there.
+    """
+    found: dict[str, str] = {}
+    token = _noted.set(found)
+    try:
+        yield found
+    finally:
+        _noted.reset(token)
 
 
 @dataclass(frozen=True)
@@ -187,6 +207,16 @@ def fingerprint(name_or_path: str | Path) -> str:
     return digest(model.path if model else Path(name_or_path).expanduser())
 
 
+def changed(networks: Mapping[str, str]) -> list[str]:
+    """Those of the networks that `noted` found whose names mean others today; files are not judged.
+
+    Args:
+        networks: name to SHA-256.
+    """
+    today = {model.name: model.sha256 for model in _table()}
+    return [name for name, known in networks.items() if today.get(name, known) != known]
+
+
 def _pooling(name: str) -> "Pooling":
     from impasto.nets.vgg import POOLINGS
 
@@ -197,6 +227,7 @@ def _pooling(name: str) -> "Pooling":
 
 def _of_model(model: Model, report: Meter) -> Path:
     path = model.path
+    note({model.name: model.sha256})
     if model.kind == "download":
         return build(path, lambda part: _convert(model, part, report))
     if not path.is_file():
@@ -230,7 +261,16 @@ def _of_user(name_or_path: str | Path) -> Path:
     expected = downloads.get(path.name) or recorded(path)
     if expected:
         check(path, sha256=expected, remedy="get the file again")
+    if _noted.get() is not None:
+        note({path.name: digest(path)})
     return path
+
+
+def note(networks: Mapping[str, str]) -> None:
+    """Let what is `noted` know of networks that were loaded before."""
+    found = _noted.get()
+    if found is not None:
+        found.update(networks)
 
 
 def _read(path: Path) -> "tuple[dict[str, Tensor], dict[str, str]]":

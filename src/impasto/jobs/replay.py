@@ -1,0 +1,160 @@
+"""Make a picture again from its recipe, or say which of its inputs changed."""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+from impasto.core.errors import MediaError, OptionError
+from impasto.core.progress import Report, silent
+from impasto.jobs.perform import Run, watched
+from impasto.jobs.plain import Input, identified
+from impasto.jobs.recipe import Recipe, parse
+from impasto.jobs.spec import Job
+from impasto.media.image import read_recipe
+from impasto.nets import zoo
+
+
+def recipe_of(picture: Path) -> Recipe:
+    """The recipe that a picture holds.
+
+    Raises:
+        MediaError: the picture cannot be read.
+        OptionError: it holds no recipe, or one that is not accepted.
+    """
+    text = read_recipe(picture)
+    if text is None:
+        raise OptionError(f"{picture} holds no recipe; only pictures that impasto made have one")
+    return parse(text, name=str(picture))
+
+
+@dataclass
+class Finder:
+    """Finds inputs by their digests, however they are called now.
+
+    Attributes:
+        picture: beside it is looked first, then in the current folder.
+        content: a file for the content.
+        styles: files for styles.
+        search: folders in which to look, with all that are in them.
+        changed: take a file that is given or has the right name although its digest is another.
+        found: where the inputs were.
+    """
+
+    picture: Path
+    content: Path | None = None
+    styles: Sequence[Path] = ()
+    search: Sequence[Path] = ()
+    changed: bool = False
+    found: list[Path] = field(default_factory=list[Path])
+
+    def job(self, recipe: Recipe, *, content: Path | None = None) -> Job:
+        """The job of a recipe, its files where they are found.
+
+        Args:
+            recipe: of the picture.
+            content: a new content, which may be any picture.
+
+        Raises:
+            OptionError: an input is missing or changed.
+        """
+        known = {one.sha256 for one in recipe.inputs()}
+        first = getattr(recipe.job, "content")  # noqa: B009 - a model made at run time
+
+        def locate(one: Input) -> Path:
+            if one is first and content:
+                return content
+            own = [self.content] if self.content else []
+            role, given = ("content", own) if one is first else ("style", self.styles)
+            self.found.append(self._found(one, role, given=given, known=known))
+            return self.found[-1]
+
+        return recipe.as_job(locate)
+
+    def _found(
+        self, wanted: Input, role: str, *, given: Sequence[Path], known: Collection[str]
+    ) -> Path:
+        folders = (self.picture.parent, Path(), *self.search)
+        named = [*given, *(folder / wanted.name for folder in folders)]
+        for place in chain(named, self._candidates(wanted)):
+            if _digest(place) == wanted.sha256:
+                return place
+        # What is given and is another input is not a changed form of this one.
+        others = [place for place in named if _digest(place) not in (None, *known)] or [*given]
+        if not others:
+            raise OptionError(
+                f"{wanted.name}, from which {self.picture} was made, is not here; name it with "
+                f"--{role}, or its folder with --search"
+            )
+        if not self.changed:
+            raise OptionError(
+                f"{others[0]} is not the {role} from which {self.picture} was made, or it has "
+                "changed; --changed takes it all the same"
+            )
+        return others[0]
+
+    def _candidates(self, wanted: Input) -> Iterator[Path]:
+        """Files of the right length, nearest first."""
+        near = (folder.glob("*") for folder in (self.picture.parent, Path()))
+        far = (folder.rglob("*") for folder in self.search)
+        for place in chain(*near, *far):
+            if place.is_file() and place.stat().st_size == wanted.bytes:
+                yield place
+
+
+def _digest(place: Path) -> str | None:
+    """Of a file that can be read."""
+    with suppress(MediaError):
+        return identified(place, folder=place.parent).sha256 if place.is_file() else None
+    return None
+
+
+def replay(
+    recipe: Recipe, job: Job, path: Path, *, changed: bool = False, report: Report = silent
+) -> list[str]:
+    """Make the picture of a recipe again.
+
+    Args:
+        recipe: what it was made of, and on; this process takes on the number of threads.
+        job: its job, with its files found.
+        path: where to write it.
+        changed: whether an input was changed, or a network may be.
+        report: is told of each step.
+
+    Returns:
+        What is not as it was, in a few words each; where it is nothing the file has the same bytes.
+
+    Raises:
+        OptionError: a network is another today, and `changed` is not set.
+        ImpastoError: as `impasto.jobs.perform.carry`.
+    """
+    import torch
+
+    others = zoo.changed(recipe.networks)
+    if others and not changed:
+        raise OptionError(
+            f"the network {others[0]} is another today; --changed paints with it all the same"
+        )
+    torch.set_num_threads(recipe.made.threads)
+
+    def work(told: Report) -> list[str]:
+        run = Run(job, report=told, like=recipe.made)
+        run.begin()
+        own = run.recipe(path.parent)
+        differ = _differences(recipe, own) if own else []
+        run.written(path, recipe=None if differ else recipe.text())
+        return differ
+
+    return watched(job, report, work)
+
+
+def _differences(recipe: Recipe, own: Recipe) -> list[str]:
+    then, now = recipe.made.model_dump(), own.made.model_dump()
+    said = [f"{key} was {then[key]} and is {now[key]}" for key in then if then[key] != now[key]]
+    networks = [
+        f"the network {name} is another"
+        for name in {**recipe.networks, **own.networks}
+        if recipe.networks.get(name) != own.networks.get(name)
+    ]
+    return [*said, *networks, *([] if recipe.asks_for(own.job) else ["an input has changed"])]
