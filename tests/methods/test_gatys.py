@@ -18,7 +18,9 @@ from impasto.core.contract import Frame, Style
 from impasto.core.errors import OptionError
 from impasto.core.progress import Progress
 from impasto.features import STYLE_LAYERS, Hooked, Network
-from impasto.losses import Content, Gram, total_variation
+from impasto.losses.content import Content
+from impasto.losses.pixels import total_variation
+from impasto.losses.statistics import Gram
 from impasto.media.image import from_array
 from impasto.methods.gatys import Gatys, content_weight
 from impasto.nets import petit, zoo

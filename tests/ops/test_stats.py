@@ -6,10 +6,13 @@ import torch
 from impasto.ops.stats import (
     Moments,
     colouring,
+    gaussian,
     gram,
     moments,
     products,
+    quantiles,
     relative,
+    root,
     transport,
     whitening,
 )
@@ -170,3 +173,64 @@ def _bures(one: torch.Tensor, other: torch.Tensor) -> float:
     roots = [torch.linalg.cholesky(each) for each in (one, other)]
     overlap = torch.linalg.svdvals(roots[0].mT @ roots[1]).sum()
     return float(one.trace() + other.trace() - 2 * overlap)
+
+
+# --- what losses descend -------------------------------------------------------------------------
+
+
+def test_a_weighted_gram_is_that_of_positions_that_come_so_often() -> None:
+    f, often = draw(1, 4, 1, 6), torch.tensor([1, 2, 0, 3, 1, 1])
+    repeated = f.repeat_interleave(often, 3)
+    torch.testing.assert_close(gram(f, often.float().view(1, 1, 1, 6)), gram(repeated))
+
+
+def test_gaussian_is_mean_and_covariance() -> None:
+    f, often = draw(1, 5, 4, 6) * 2 + 3, torch.randint(0, 4, (24,))
+    mean, covariance = gaussian(f)
+    torch.testing.assert_close(mean, f[0].flatten(1).mean(1))
+    torch.testing.assert_close(covariance, f[0].flatten(1).cov(correction=0), rtol=1e-4, atol=1e-5)
+    mean, covariance = gaussian(f, often.float().view(1, 1, 4, 6))
+    repeated = f.flatten(2).repeat_interleave(often, 2)[0]
+    torch.testing.assert_close(mean, repeated.mean(1))
+    torch.testing.assert_close(covariance, repeated.cov(correction=0), rtol=1e-4, atol=1e-5)
+
+
+def test_a_small_covariance_beside_a_large_mean_survives_half_precision() -> None:
+    f = 100 + draw(1, 3, 40, 50)
+    torch.testing.assert_close(
+        gaussian(f.bfloat16())[1], gaussian(f.bfloat16().float())[1], rtol=0.05, atol=0.01
+    )
+
+
+def test_the_root_squared_is_the_matrix() -> None:
+    _, covariance = gaussian(draw(1, 6, 5, 7))
+    found = root(covariance)
+    torch.testing.assert_close(found @ found, covariance)
+    torch.testing.assert_close(found, found.mT)
+
+
+def test_quantiles_are_the_means_of_equal_shares() -> None:
+    values = draw(3, 12)
+    expected = values.sort(1).values.view(3, 4, 3).mean(2)
+    torch.testing.assert_close(quantiles(values, count=4), expected)
+    # Shares that split values: thirds of four values.
+    found = quantiles(torch.tensor([[4.0, 1.0, 3.0, 2.0]]), count=3)
+    torch.testing.assert_close(found, torch.tensor([[1.25, 2.5, 3.75]]))
+    torch.testing.assert_close(
+        quantiles(values, torch.ones(12), count=5), quantiles(values, count=5)
+    )
+
+
+def test_weighted_quantiles_are_those_of_values_that_come_so_often() -> None:
+    values, often = draw(2, 30), torch.randint(0, 5, (30,))
+    repeated = values.repeat_interleave(often, 1)
+    torch.testing.assert_close(
+        quantiles(values, often.float(), count=7), quantiles(repeated, count=7)
+    )
+
+
+def test_two_rows_of_quantiles_are_as_far_apart_as_their_distributions() -> None:
+    """For equally many values the squared Wasserstein distance is that of the sorted ones."""
+    one, other = draw(1, 64), draw(1, 64, seed=2) ** 2
+    found = (quantiles(one, count=64) - quantiles(other, count=64)).square().mean()
+    torch.testing.assert_close(found, (one.sort().values - other.sort().values).square().mean())

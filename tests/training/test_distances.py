@@ -2,7 +2,8 @@ import math
 
 import torch
 
-from impasto.losses import Content, Gram
+from impasto.losses.content import Content
+from impasto.losses.statistics import Gram
 from impasto.nets.vgg import VGG
 from impasto.training.distances import FLAT, far, grams, psnr, seen, style_far
 

@@ -8,7 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.core.options import build
-from impasto.losses import PIXELS, Content, Grain, Gram, outside
+from impasto.losses.content import Content
+from impasto.losses.loss import PIXELS
+from impasto.losses.pixels import outside
+from impasto.losses.statistics import Grain, Gram
 from impasto.nets import petit
 from impasto.nets.decoder import STATISTICS, statistics
 from impasto.nets.vgg import VGG

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from impasto.losses import Gram
+from impasto.losses.statistics import Gram
 from impasto.nets import petit, zoo
 from impasto.nets.vgg import VGG
 from impasto.training.student import Student, components, errors, judged

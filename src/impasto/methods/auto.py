@@ -69,6 +69,6 @@ class _Refined:
         return self.draft.passes(size)
 
     def __call__(self, frame: Frame, *, report: Report = silent) -> Image:
-        if frame.start is None and not frame.regions:
+        if frame.start is None:
             frame = replace(frame, start=self.draft(frame))
         return self.finish(frame, report=report)

@@ -15,7 +15,7 @@ Transfer Using Convolutional Neural Networks", CVPR 2016. Departures:
 7. Values outside [0, 1] are pulled back by a soft wall instead of being clipped.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -27,11 +27,16 @@ from impasto.core.contract import Frame, Style, Stylizer
 from impasto.core.errors import OptionError
 from impasto.core.options import Options
 from impasto.core.progress import Report, silent
-from impasto.core.tensors import Features, Image
+from impasto.core.tensors import Features, Image, Mask
 from impasto.features import Network, choose
-from impasto.losses import PIXELS, Content, Grain, Gram, outside, total_variation, unit_gradient
+from impasto.losses.choices import ContentLoss, StyleLoss, content_losses, style_losses
+from impasto.losses.loss import PIXELS, Loss
+from impasto.losses.mixing import Mix, mixes
+from impasto.losses.pixels import outside, total_variation, unit_gradient
+from impasto.losses.statistics import Grain
 from impasto.nets import zoo
 from impasto.nets.vgg import bfloat16_is_fast
+from impasto.ops import masks
 from impasto.ops.resample import fit, mirror, pyramid, resize
 from impasto.optimize import Objective, Optimizer, climb
 
@@ -55,6 +60,10 @@ class Gatys(Options):
     )
     network: str | Network = Field("petit", description="petit, vgg19, vgg16 or a weights file")
     iterations: int = Field(90, ge=1, le=100_000, description="descent steps, all sizes together")
+    style_loss: StyleLoss = Field("gram", description="what of the style is matched")
+    content_loss: ContentLoss = Field(
+        "features", description="what of the content is kept: what is seen, or what is like what"
+    )
     start: Literal["content", "style", "noise"] = Field(
         "content", description="where the descent begins"
     )
@@ -66,8 +75,16 @@ class Gatys(Options):
     coarsest: int = Field(
         128, ge=16, description="long side at which the climb starts, in pixels", **ADVANCED
     )
+    style_mix: tuple[str, ...] | None = Field(
+        None,
+        description="what each style gives: all, fine, coarse, or a weight for each of its layers "
+        "as 1/1/0.5/0/0",
+    )
+    style_scales: tuple[float, ...] | None = Field(
+        None, description="a factor to style_scale for each style", **ADVANCED
+    )
     style_layers: tuple[str, ...] | None = Field(
-        None, description="layers whose Gram matrices are matched", **ADVANCED
+        None, description="layers at which the style is matched", **ADVANCED
     )
     style_weights: tuple[float, ...] | None = Field(
         None, description="their weights, one each; all equal by default", **ADVANCED
@@ -98,24 +115,30 @@ class Gatys(Options):
         """Load the network and check the layers; the styles are measured at each frame's sizes.
 
         Raises:
-            OptionError: no style or one without its picture, or layers and weights that do not fit
-                the network.
+            OptionError: no style or one without its picture, or layers, weights and words that do
+                not fit the network and the styles.
             WeightsError: the network's weights cannot be had.
         """
         pictures = _pictures(styles)
-        network = self._network(pictures[0][0].device)
-        style_layers = choose(network, self.style_layers, option="style_layers")
+        network = self._network(pictures[0].device)
+        layers = choose(network, self.style_layers, option="style_layers")
         content_layers = choose(network, self.content_layers, option="content_layers")
         return _Stylizer(
             self,
             network,
-            pictures,
-            int(torch.randint(2**31, (), generator=generator)),
             [
-                *_weighted(Gram, network, style_layers, self.style_weights),
-                *([_Term(self.grain_weight, Grain())] if self.grain_weight else []),
+                _Known(picture, style.weight, style.region, mix, scale)
+                for picture, style, mix, scale in zip(
+                    pictures,
+                    styles,
+                    mixes(self.style_mix, layers, count=len(styles)),
+                    _scales(self.style_scales, count=len(styles)),
+                    strict=True,
+                )
             ],
-            _weighted(Content, network, content_layers, self.content_weights),
+            int(torch.randint(2**31, (), generator=generator)),
+            _weighted(layers, self.style_weights, option="style_weights"),
+            _weighted(content_layers, self.content_weights, option="content_weights"),
         )
 
     def _network(self, device: torch.device) -> Network:
@@ -131,31 +154,48 @@ class Gatys(Options):
 
 
 @dataclass(frozen=True)
-class _Term:
+class _Known:
+    image: Image
     weight: float
-    loss: Gram | Grain | Content
+    region: Mask | None
+    mix: Mix
+    scale: float
+
+
+@dataclass(frozen=True)
+class _Term:
+    """A loss with its target, its weight, and where it counts."""
+
+    name: str
+    weight: float
+    loss: Loss
+    target: Tensor
+    guide: Mask | None = None
 
 
 @dataclass(frozen=True)
 class _Stylizer:
     options: Gatys
     network: Network
-    styles: list[tuple[Image, float]]
+    styles: list[_Known]
     seed: int
-    style_losses: list[_Term]
-    content_losses: list[_Term]
-    measured: dict[int, list[Tensor]] = field(default_factory=dict)
+    style_weights: Mapping[str, float]
+    content_weights: Mapping[str, float]
+    measured: dict[int, list[list[Tensor]]] = field(default_factory=dict)
 
     def __call__(self, frame: Frame, *, report: Report = silent) -> Image:
-        if frame.regions:
-            raise OptionError("gatys blends its styles everywhere; adain and wct take regions")
+        if frame.regions and len(frame.regions) != len(self.styles):
+            raise OptionError(
+                f"regions must be one for each of the {len(self.styles)} styles; "
+                f"got {len(frame.regions)}"
+            )
         if self.options.strength == 0:
             return frame.content.clone()
         height, width = frame.content.shape[2:]
         sizes = pyramid(height, width, coarsest=self.options.coarsest)
-        return climb(
+        out = climb(
             self._start(frame, sizes[0]),
-            lambda size: self._objective(frame.content, size),
+            lambda size: self._objective(frame, size),
             sizes=sizes,
             iterations=self.options.iterations,
             optimizer=self.options.optimizer,
@@ -163,6 +203,8 @@ class _Stylizer:
             tolerance=self.options.tolerance,
             report=report,
         )
+        inside = masks.cover(frame.regions)
+        return out if inside is None else torch.lerp(frame.content, out, inside)
 
     def _start(self, frame: Frame, size: tuple[int, int]) -> Image:
         if frame.start is not None:
@@ -170,36 +212,30 @@ class _Stylizer:
         if self.options.start == "noise":
             noise = torch.rand((1, 3, *size), generator=torch.Generator().manual_seed(self.seed))
             return noise.to(frame.content)
-        picture = frame.content if self.options.start == "content" else self.styles[0][0]
-        return resize(picture, size)
+        content = self.options.start == "content"
+        return resize(frame.content if content else self.styles[0].image, size)
 
-    def _objective(self, content: Image, size: tuple[int, int]) -> Objective:
+    @torch.no_grad()
+    def _objective(self, frame: Frame, size: tuple[int, int]) -> Objective:
         """What is asked of a picture of this size; all targets are measured here, once."""
-        content_targets = _measure(self.network, resize(content, size), self.content_losses)
-        style_targets = self._style_targets(max(size))
-        terms = [
-            (f"{kind} {term.loss.layer}", weight * term.weight, term.loss, target)
-            for kind, weight, losses, targets in (
-                ("style", 1.0, self.style_losses, style_targets),
-                (
-                    "content",
-                    content_weight(self.options.strength),
-                    self.content_losses,
-                    content_targets,
-                ),
-            )
-            for term, target in zip(losses, targets, strict=True)
-        ]
-        taps = list(dict.fromkeys(loss.layer for _, _, loss, _ in terms))
+        content = resize(frame.content, size)
+        regions = [masks.scaled(region, size) for region in frame.regions]
+        inside = masks.cover(regions)
+        taps = [*self.style_weights, *self.content_weights]
+        features = _look(self.network, content, taps)
+        terms = [*self._content_terms(features), *self._style_terms(features, regions)]
 
         def objective(image: Image) -> dict[str, Tensor]:
-            features = _look(self.network, image, taps)
-            losses = {}
-            for name, weight, loss, target in terms:
+            # Beyond all regions the content stays, so that this is what is seen around them.
+            image = image if inside is None else torch.lerp(content, image, inside)
+            features = _look(self.network, image, [term.loss.layer for term in terms])
+            losses: dict[str, Tensor] = {}
+            for term in terms:
                 seen = features
                 if self.options.normalize_gradients:
-                    seen = unit_gradient(features, loss.layer, length=weight)
-                losses[name] = weight * loss(seen, target)
+                    seen = unit_gradient(features, term.loss.layer, length=term.weight)
+                loss = term.weight * term.loss(seen, term.target, term.guide)
+                losses[term.name] = losses[term.name] + loss if term.name in losses else loss
             if self.options.tv_weight:
                 losses["total variation"] = self.options.tv_weight * total_variation(image)
             losses["outside"] = OUTSIDE_WEIGHT * outside(image)
@@ -207,28 +243,79 @@ class _Stylizer:
 
         return objective
 
-    def _style_targets(self, long_side: int) -> list[Tensor]:
-        """The blended Gram matrix of every style layer, the styles at the scale of this result."""
+    def _content_terms(self, features: Features) -> Iterator[_Term]:
+        weight = content_weight(self.options.strength)
+        for layer, share in self.content_weights.items():
+            metric = self.network.metric(layer)
+            for balance, loss in content_losses(self.options.content_loss, layer, metric=metric):
+                target = loss.measure(features)
+                yield _Term(f"content {layer}", weight * share * balance, loss, target)
+
+    def _style_terms(self, features: Features, regions: Sequence[Mask]) -> Iterator[_Term]:
+        """The terms of all layers: of all styles together, or of each in its region."""
+        long_side = max(features[PIXELS].shape[2:])
+        weighed = self._style_losses(long_side)
+        targets = self._style_targets(long_side, [loss for _, loss in weighed])
+        places = masks.shared(regions, [style.weight for style in self.styles]) if regions else []
+        for (weight, loss), known in zip(weighed, zip(*targets, strict=True), strict=True):
+            name = f"style {loss.layer}"
+            scale = _stride(loss.layer, features) * 512 / long_side
+            mixed = [style.mix(loss.layer, scale) for style in self.styles]
+            for place, share, target in zip(places, mixed, known, strict=False):
+                guide = _guide(place, loss.layer, features)
+                # A region weighs as much as it covers, so strength means the same in all.
+                yield _Term(name, weight * share * float(place.mean()), loss, target, guide)
+            if not places:
+                shares = [a * style.weight for a, style in zip(mixed, self.styles, strict=True)]
+                yield from _blended(name, weight, loss, shares=shares, targets=known)
+
+    def _style_losses(self, long_side: int) -> list[tuple[float, Loss]]:
+        # What is drawn by chance is drawn anew at each size, and stays while it is descended.
+        seed, half = self.seed + long_side, (len(self.style_weights) - 1) / 2
+        found = [
+            (weight * balance, loss)
+            for depth, (layer, weight) in enumerate(self.style_weights.items())
+            for balance, loss in style_losses(
+                self.options.style_loss,
+                layer,
+                metric=self.network.metric(layer),
+                seed=seed,
+                deep=depth >= half,
+            )
+        ]
+        grain = self.options.grain_weight
+        return [*found, *([(grain, Grain())] if grain else [])]
+
+    def _style_targets(self, long_side: int, losses: Sequence[Loss]) -> list[list[Tensor]]:
+        """What each loss measures of each style, at its scale beside this result."""
         if long_side not in self.measured:
-            side = max(16, round(long_side * self.options.style_scale))
-            total = sum(weight for _, weight in self.styles)
-            blended = [torch.zeros(()) for _ in self.style_losses]
-            for picture, weight in self.styles:
-                image = resize(picture, fit(*picture.shape[2:], long_side=side))
-                for i, target in enumerate(_measure(self.network, image, self.style_losses)):
-                    blended[i] = blended[i] + weight / total * target
-            self.measured[long_side] = blended
+            scale = long_side * self.options.style_scale
+            self.measured[long_side] = [
+                self._measured(style, max(16, round(scale * style.scale)), losses)
+                for style in self.styles
+            ]
         return self.measured[long_side]
 
+    def _measured(self, style: _Known, side: int, losses: Sequence[Loss]) -> list[Tensor]:
+        image = resize(style.image, fit(*style.image.shape[2:], long_side=side))
+        features = _look(self.network, image, [loss.layer for loss in losses])
+        if style.region is None:
+            return [loss.measure(features) for loss in losses]
+        region = masks.scaled(style.region, (image.shape[2], image.shape[3]))
+        return [loss.measure(features, _guide(region, loss.layer, features)) for loss in losses]
 
-def _pictures(styles: Sequence[Style]) -> list[tuple[Image, float]]:
-    """The pictures of the styles and their weights."""
-    if not styles:
-        raise OptionError("at least one style is needed")
-    pictures = [(style.image, style.weight) for style in styles if style.image is not None]
-    if len(pictures) < len(styles):
-        raise OptionError("gatys needs the picture of a style; a .style file does not hold it")
-    return pictures
+
+def _blended(
+    name: str, weight: float, loss: Loss, *, shares: Sequence[float], targets: Sequence[Tensor]
+) -> Iterator[_Term]:
+    """One term for all styles, or one for each where targets cannot be added up."""
+    total = sum(shares)
+    if total and loss.blends:
+        parts = [share / total * target for share, target in zip(shares, targets, strict=True)]
+        yield _Term(name, weight, loss, torch.stack(parts).sum(0))
+    if total and not loss.blends:
+        for share, target in zip(shares, targets, strict=True):
+            yield _Term(name, weight * share / total, loss, target)
 
 
 def content_weight(strength: float) -> float:
@@ -247,30 +334,56 @@ def _look(network: Network, image: Image, layers: Sequence[str]) -> Features:
     pooling leaves over by none, so that they run wild.
     """
     canvas = mirror(image, margin=MARGIN, multiple=16)
-    return network(canvas, [layer for layer in layers if layer != PIXELS]) | {PIXELS: image}
+    taps = [layer for layer in dict.fromkeys(layers) if layer != PIXELS]
+    return network(canvas, taps) | {PIXELS: image}
 
 
-@torch.no_grad()
-def _measure(network: Network, image: Image, terms: Sequence[_Term]) -> list[Tensor]:
-    features = _look(network, image, [term.loss.layer for term in terms])
-    return [term.loss.measure(features) for term in terms]
+def _guide(region: Mask, layer: str, features: Features) -> Mask:
+    """How much the positions of a layer count for a region of the picture."""
+    if layer != PIXELS:
+        region = mirror(region, margin=MARGIN, multiple=16)
+    height, width = features[layer].shape[2:]
+    return masks.guide(region, (height, width))
+
+
+def _stride(layer: str, features: Features) -> float:
+    """Pixels along a side of a position."""
+    if layer == PIXELS:
+        return 1.0
+    canvas = mirror(features[PIXELS], margin=MARGIN, multiple=16)
+    return canvas.shape[2] / features[layer].shape[2]
+
+
+def _pictures(styles: Sequence[Style]) -> list[Image]:
+    if not styles:
+        raise OptionError("at least one style is needed")
+    pictures = [style.image for style in styles if style.image is not None]
+    if len(pictures) < len(styles):
+        raise OptionError("gatys needs the picture of a style; a .style file does not hold it")
+    for style in styles:
+        if style.region is not None and not style.region.any():
+            raise OptionError("the region of a style must not be empty")
+    return pictures
 
 
 def _weighted(
-    kind: type[Gram] | type[Content],
-    network: Network,
-    layers: Sequence[str],
-    weights: Sequence[float] | None,
-) -> list[_Term]:
-    """One loss a layer, their weights brought to a sum of one."""
+    layers: Sequence[str], weights: Sequence[float] | None, *, option: str
+) -> dict[str, float]:
+    """The layers with their weights, brought to a sum of one."""
     weights = weights or (1.0,) * len(layers)
     if len(weights) != len(layers) or min(weights) < 0 or sum(weights) <= 0:
-        option = "style_weights" if kind is Gram else "content_weights"
         raise OptionError(
             f"{option} must be one for each of the layers {', '.join(layers)}, none below 0, "
             f"not all 0; got {', '.join(f'{w:g}' for w in weights)}"
         )
-    return [
-        _Term(weight / sum(weights), kind(layer, network.metric(layer)))
-        for layer, weight in zip(layers, weights, strict=True)
-    ]
+    return {layer: w / sum(weights) for layer, w in zip(layers, weights, strict=True)}
+
+
+def _scales(scales: Sequence[float] | None, *, count: int) -> Sequence[float]:
+    scales = scales or (1.0,) * count
+    if len(scales) != count or min(scales) <= 0:
+        got = ", ".join(f"{scale:g}" for scale in scales)
+        raise OptionError(
+            f"style_scales must be one for each of the {count} styles, above 0; got {got}"
+        )
+    return scales

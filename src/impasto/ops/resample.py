@@ -33,11 +33,13 @@ def pyramid(height: int, width: int, *, coarsest: int) -> list[tuple[int, int]]:
     return sizes
 
 
-def mirror(image: Image, *, margin: int, multiple: int) -> Image:
-    """The picture with a mirrored margin on all sides, its sides brought to a multiple.
+def mirror(
+    image: Float[Tensor, "1 C H W"], *, margin: int, multiple: int
+) -> Float[Tensor, "1 C h w"]:
+    """The picture or mask with a mirrored margin on all sides, its sides brought to a multiple.
 
     Args:
-        image: (1, 3, H, W).
+        image: (1, C, H, W).
         margin: pixels that are added on each side at least.
         multiple: of which height and width become multiples.
     """

@@ -5,6 +5,9 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
+
+from impasto.core.tensors import Mask
 
 RANK = 1e-5
 """Directions with less than this share of the greatest variance are taken to have none."""
@@ -34,18 +37,82 @@ class _Gram(torch.autograd.Function):
         return product.unflatten(2, ctx.shape[2:]).to(ctx.dtype)
 
 
-def gram(features: Float[Tensor, "N C h w"]) -> Float[Tensor, "N C C"]:
+def gram(features: Float[Tensor, "N C h w"], weights: Mask | None = None) -> Float[Tensor, "N C C"]:
     """The Gram matrix over positions, as a mean, so that pictures of any size compare.
 
-    Gatys, Ecker and Bethge, CVPR 2016, equation 3, divided by the number of positions.
+    Gatys, Ecker and Bethge, CVPR 2016, equation 3, divided by the number of positions; with weights
+    Gatys et al., CVPR 2017, equation 5.
 
     Args:
         features: activations in any precision and memory order.
+        weights: how much each position counts, (1, 1, h, w); None is all alike.
 
     Returns:
         Float32.
     """
+    if weights is not None:
+        share = weights / weights.mean().clamp_min(torch.finfo(torch.float32).tiny)
+        features = features * share.sqrt().to(features.dtype)
     return _Gram.apply(features)
+
+
+def gaussian(
+    features: Float[Tensor, "1 C h w"], weights: Mask | None = None
+) -> tuple[Float[Tensor, " C"], Float[Tensor, "C C"]]:
+    """Mean and covariance over positions, so that they can be descended.
+
+    Args:
+        features: activations in any precision and memory order.
+        weights: how much each position counts; None is all alike.
+
+    Returns:
+        Float32. The Gram matrix would do for both, but in half precision little would be left of a
+        small covariance beside a large mean.
+    """
+    if weights is None:
+        mean = features.mean((2, 3), keepdim=True, dtype=torch.float32)
+    else:
+        share = (weights / weights.sum().clamp_min(torch.finfo(torch.float32).tiny)).to(features)
+        mean = (features * share).sum((2, 3), keepdim=True, dtype=torch.float32)
+    return mean.flatten(), gram(features - mean.to(features.dtype), weights)[0]
+
+
+def root(matrix: Float[Tensor, "C C"]) -> Float[Tensor, "C C"]:
+    """The symmetric root of a matrix without negative eigenvalues (rounding aside)."""
+    values, vectors = torch.linalg.eigh(matrix.double())
+    return ((vectors * values.clamp_min(0).sqrt()) @ vectors.mT).to(matrix.dtype)
+
+
+def quantiles(
+    values: Float[Tensor, "D N"], weights: Float[Tensor, " N"] | None = None, *, count: int
+) -> Float[Tensor, "D count"]:
+    """The means of equal shares of sorted values: rows of any length become comparable.
+
+    Two rows of as many quantiles are as far apart as the 1-D Wasserstein distance between them.
+
+    Args:
+        values: rows to sort, each by itself.
+        weights: how much each column counts; None is all alike.
+        count: of quantiles.
+
+    Returns:
+        From the least to the greatest; their mean is that of the row.
+    """
+    ordered, order = values.sort(1)
+    if weights is None and values.shape[1] % count == 0:
+        return ordered.unflatten(1, (count, -1)).mean(2)
+    # The integral of the quantile function, read at equal steps: shares may split a value.
+    mass = torch.ones_like(ordered) if weights is None else weights[order]
+    mass = mass.double() / mass.sum(1, keepdim=True, dtype=torch.float64).clamp_min(1e-30)
+    below = F.pad(mass.cumsum(1), (1, 0))
+    integral = F.pad((mass * ordered).cumsum(1), (1, 0))
+    steps = torch.linspace(0, 1, count + 1, dtype=torch.float64).to(below.device)
+    at = steps.expand(len(values), -1).contiguous()
+    right = torch.searchsorted(below, at).clamp(1, ordered.shape[1])
+    low, high = below.gather(1, right - 1), below.gather(1, right)
+    share = ((at - low) / (high - low).clamp_min(1e-30)).clamp(0, 1)
+    read = torch.lerp(integral.gather(1, right - 1), integral.gather(1, right), share)
+    return (count * read.diff(dim=1)).to(values.dtype)
 
 
 def relative(difference: Tensor, reference: Tensor) -> Tensor:

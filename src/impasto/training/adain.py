@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from impasto.core.tensors import Features
-from impasto.losses import PIXELS, Grain, outside
+from impasto.losses.loss import PIXELS
+from impasto.losses.pixels import outside
+from impasto.losses.statistics import Grain
 from impasto.nets.decoder import STATISTICS, StyledDecoder, initial_styled_state, statistics
 from impasto.nets.vgg import VGG
 from impasto.training.data import Pairs

@@ -5,7 +5,9 @@ from torch import Tensor
 
 from impasto.core.tensors import Image
 from impasto.features import STYLE_LAYERS
-from impasto.losses import Content, Gram, outside
+from impasto.losses.content import Content
+from impasto.losses.pixels import outside
+from impasto.losses.statistics import Gram
 from impasto.nets import petit
 from impasto.nets.vgg import VGG
 from impasto.ops.resample import resize

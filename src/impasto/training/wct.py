@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.losses import outside
+from impasto.losses.pixels import outside
 from impasto.nets.decoder import Decoder, initial_state
 from impasto.nets.vgg import VGG
 from impasto.ops.stats import Moments, colouring, whitening
