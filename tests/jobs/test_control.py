@@ -212,7 +212,7 @@ def test_every_method_takes_a_control_or_says_who_does(name, control, pixels, st
         "several masks": {"mask": [half, 255 - half]},
         "style_mask": {"style_mask": [half, half]},
     }[control]
-    fast = {"gatys": {"iterations": 2, "coarsest": 24}, "auto": {"quality": "draft"}}
+    fast = {"gatys": {"iterations": 8, "coarsest": 24}, "auto": {"quality": "draft"}}
     options = {**fast.get(name, {}), **more.pop("options", {})}
     asked = Job(pixels, [(style, 1.0), (pixels, 1.0)], name, options=options, **more)
     if name in taking(control):

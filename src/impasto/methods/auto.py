@@ -7,7 +7,7 @@ the optimisation finds). What each step gains is measured by `python -m benchmar
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 from pydantic import Field
@@ -29,6 +29,8 @@ DESCENTS: Mapping[Quality, Mapping[str, Any]] = {
 
 class Auto(Options):
     """Choose for me: one pass of a network, and as much of a descent as the quality asks for."""
+
+    regional: ClassVar[bool] = True
 
     strength: float = Field(0.5, ge=0, le=1, description="0 returns the content, 1 is all texture")
     style_scale: float = Field(

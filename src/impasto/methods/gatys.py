@@ -17,7 +17,7 @@ Transfer Using Convolutional Neural Networks", CVPR 2016. Departures:
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -53,6 +53,8 @@ ADVANCED: dict[str, Any] = {"json_schema_extra": {"advanced": True}}
 
 class Gatys(Options):
     """Optimise the picture itself (Gatys et al. 2016): slower than others, and most faithful."""
+
+    regional: ClassVar[bool] = True
 
     strength: float = Field(0.5, ge=0, le=1, description="0 returns the content, 1 is all texture")
     style_scale: float = Field(

@@ -4,8 +4,6 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.core.tensors import Image
-
 
 def fit(height: int, width: int, *, long_side: int) -> tuple[int, int]:
     """The size with this long side and the same aspect, each side at least one pixel."""
