@@ -4,11 +4,12 @@ from itertools import pairwise
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
 from impasto.core.errors import WeightsError
-from impasto.nets.transformer import Paper, Slim, build
+from impasto.nets.transformer import ROW, Paper, Slim, build, load, paint
 
 
 def _picture(*, seed=0, size=(32, 48)):
@@ -57,7 +58,7 @@ def test_rows_hold_the_parameters_of_all_norms_once():
     ends = sorted((m.begin, m.end) for m in network.modules() if hasattr(m, "begin"))
     assert ends[0][0] == 0
     assert all(a[1] == b[0] for a, b in pairwise(ends))
-    assert ends[-1][1] == network.rows.shape[1] == 1888
+    assert ends[-1][1] == network.rows.shape[1] - 6 == 1888
 
 
 class _Others(nn.Module):
@@ -116,8 +117,7 @@ def test_weights_of_others_paint_the_same_picture():
 def test_a_state_comes_back():
     network = _random(Slim(3, widths=(8, 24, 32), blocks=2))
     trained = build(network.state_dict(), names=["a", "b"])
-    assert trained.returns
-    assert torch.equal(trained.row("b"), network.rows[2])
+    assert torch.equal(trained.known("b")[ROW], network.rows[2])
     assert torch.equal(trained.network(_picture(), trained.network.rows[:1]),
                        network(_picture(), network.rows[:1]))  # fmt: skip
 
@@ -126,7 +126,7 @@ def test_a_state_comes_back():
     ("damage", "words"),
     [
         (lambda s: s | {"rows": s["rows"][:, :-1]}, "no network"),
-        (lambda s: {k: v for k, v in s.items() if k != "paint.bias"}, "no network"),
+        (lambda s: {k: v for k, v in s.items() if k != "paint.weight"}, "no network"),
         (lambda s: s | {"rows": s["rows"] * torch.inf}, "not finite"),
         (lambda s: s | {"rows": s["rows"].repeat(5, 1)}, "rows for"),
         (lambda _: {"conv1.conv2d.weight": torch.zeros(1)}, "lack"),
@@ -144,3 +144,47 @@ def test_half_paints_nearly_the_same():
     again = network.half()(_picture(), network.rows)
     assert again.dtype == torch.float32
     assert float((plain - again).square().mean().sqrt()) < 0.05 * float(plain.std())
+
+
+def test_a_strength_of_0_is_the_row_that_returns_the_picture_and_1_the_style():
+    trained = build(_random(Slim(3)).state_dict(), names=["a", "b"])
+    weights = torch.tensor([3.0, 1.0])
+    rows = trained.network.rows
+    back = trained.network.returning()[None]
+    assert torch.equal(trained.mixed(rows[1:], weights, strength=0.0), back)
+    expected = 0.75 * rows[1] + 0.25 * rows[2]
+    assert torch.allclose(trained.mixed(rows[1:], weights, strength=1.0)[0], expected, atol=1e-6)
+    alone = trained.mixed(trained.styles[1:], torch.ones(1), strength=1.0)
+    assert torch.allclose(alone[0], rows[2], atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 33), (40, 200)])
+def test_pictures_of_any_size_are_painted(size):
+    network = _random(Slim(1))
+    made = paint(network, _picture(size=size), network.rows)
+    assert made.shape == (1, 3, *size)
+    assert 0 <= made.min() <= made.max() <= 1
+
+
+def test_networks_are_read_from_files(tmp_path):
+    others = _random(_Others())
+    torch.save(others.saved(), tmp_path / "candy.pth")
+    state = {k: v.contiguous() for k, v in build(others.saved()).network.state_dict().items()}
+    save_file(state, tmp_path / "candy.safetensors", {"names": '["candy"]'})
+    one, two = load(tmp_path / "candy.pth"), load(tmp_path / "candy.safetensors")
+    assert two.names == ("candy",)
+    assert torch.equal(one.styles, two.styles)
+    assert len(two.sha256) == 32
+
+
+def test_a_file_that_is_no_network_is_refused(tmp_path):
+    for name in ("a.pth", "a.safetensors"):
+        (tmp_path / name).write_bytes(b"no network")
+        with pytest.raises(WeightsError, match=name):
+            load(tmp_path / name)
+
+
+@pytest.mark.parametrize("kind", [Slim, Paper])
+def test_one_row_returns_the_picture_bit_for_bit(kind):
+    network = _random(kind(2))
+    assert torch.equal(network(_picture(), network.returning()[None]), _picture())

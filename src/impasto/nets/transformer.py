@@ -15,16 +15,28 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.core.errors import WeightsError
+from impasto.core.errors import OptionError, WeightsError
+from impasto.core.tensors import Image
 from impasto.nets import zoo
+from impasto.nets.fetch import digest
+from impasto.ops.resample import mirror, resize
 
 EPSILON = 1e-5
 """Added to variances, as in the networks that others have trained."""
+ROW, MAKER = "transformer.row", "transformer.sha256"
+"""Names in `Style.measured` of a row, and of the digest of the network that it was learnt with."""
+ENDINGS = (".pth", ".pt", ".safetensors")
+"""Of files that hold a network."""
+SMALLEST = 16
+"""Pixels of the shortest side that a network is shown."""
+MARGIN = 8
+"""Pixels of mirrored surroundings, for the deepest maps of small pictures."""
 GREY, CONTRAST = 0.5, 4.0
 """What `Slim` takes from a picture and multiplies it with, to have numbers around 0 of size 1."""
 
@@ -59,8 +71,10 @@ class _Norm(nn.Module):
 class _Convolution(nn.Conv2d):
     """A convolution over the mirrored map, so that no border shows."""
 
-    def __init__(self, seen: int, given: int, *, side: int = 3, stride: int = 1) -> None:
-        super().__init__(seen, given, side, stride)
+    def __init__(
+        self, seen: int, given: int, *, side: int = 3, stride: int = 1, bias: bool = True
+    ) -> None:
+        super().__init__(seen, given, side, stride, bias=bias)
         self.reach = side // 2
 
     def forward(self, input: Tensor) -> Tensor:
@@ -72,6 +86,10 @@ class _Convolution(nn.Conv2d):
 
 class Transformer(nn.Module):
     """What both networks are: convolutions, each normalised, and rows of styles.
+
+    A row ends with three numbers that say how much of the picture is kept, in R, G and B, and
+    three that are added to the result. So there is a row that returns the picture: it keeps all,
+    and scales what the last convolution is given by 0.
 
     Attributes:
         rows: (S, R), a style each.
@@ -110,11 +128,25 @@ class Transformer(nn.Module):
         return nn.ModuleList([self._step(channels, channels) for _ in range(2)])
 
     def _finish(self, styles: int) -> None:
-        """Rows that scale by 1 and shift by 0, and weights in the layout that is quickest."""
-        parts = [m for m in self.modules() if isinstance(m, _Norm)]
-        row = torch.cat([torch.tensor([1.0, 0.0]).repeat_interleave(m.channels) for m in parts])
+        """Rows that scale by 1, shift by 0 and keep nothing; weights in the quickest layout."""
+        norms = [m for m in self.modules() if isinstance(m, _Norm)]
+        row = torch.zeros(self.length + 2 * 3)
+        for norm in norms:
+            row[norm.begin : norm.begin + norm.channels] = 1
         self.rows = nn.Parameter(row.repeat(styles, 1))
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+    def returning(self) -> Tensor:
+        """The first row, with that set which makes it return the picture; (R,)."""
+        last = max((m for m in self.modules() if isinstance(m, _Norm)), key=lambda m: m.begin)
+        ends = torch.zeros(6 + last.end - last.begin)
+        ends[-6:-3] = 1
+        return torch.cat([self.rows[0, : last.begin], ends.to(self.rows)])
+
+    def _out(self, painted: Tensor, image: Tensor, row: Tensor) -> Tensor:
+        """What is painted, as much of the picture as is kept, and what is added to both."""
+        kept, added = row[:, -6:, None, None].split(3, 1)
+        return painted.float() + kept * image + added
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -160,11 +192,11 @@ class Slim(Transformer):
         self.after = self._block(quarter)
         self.unfold = self._step(quarter, half)
         self.fine = self._step(half + 3 * 4, half)
-        self.paint = _Convolution(half, 3)
+        self.paint = _Convolution(half, 3, bias=False)
+        self._finish(styles)
         with torch.no_grad():  # The first pictures are grey rather than glaring.
             self.paint.weight.mul_(0.1)
-            self.paint.bias.zero_()  # pyright: ignore[reportOptionalMemberAccess]
-        self._finish(styles)
+            self.rows[:, -3:] = GREY
 
     def forward(self, image: Tensor, row: Tensor) -> Tensor:
         """As of every `Transformer`."""
@@ -178,7 +210,7 @@ class Slim(Transformer):
         h = _added(self.after, h, row)
         h = F.relu(_stepped(self.unfold, F.interpolate(h, scale_factor=2.0), row))
         h = F.relu(_stepped(self.fine, torch.cat([h, F.pixel_unshuffle(x, 2)], 1), row))
-        return self.paint(F.interpolate(h, scale_factor=2.0)).float() + GREY
+        return self._out(self.paint(F.interpolate(h, scale_factor=2.0)), image, row)
 
 
 class Paper(Transformer):
@@ -201,7 +233,7 @@ class Paper(Transformer):
         )
         self.blocks = nn.ModuleList([self._block(128) for _ in range(5)])
         self.up = nn.ModuleList([self._step(128, 64), self._step(64, 32)])
-        self.paint = _Convolution(32, 3, side=9)
+        self.paint = _Convolution(32, 3, side=9, bias=False)
         self._finish(styles)
 
     def forward(self, image: Tensor, row: Tensor) -> Tensor:
@@ -213,7 +245,7 @@ class Paper(Transformer):
             h = _added(block, h, row)
         for step in self.up:
             h = F.relu(_stepped(step, F.interpolate(h, scale_factor=2.0), row))
-        return self.paint(h).float() / 255
+        return self._out(self.paint(h) / 255, image, row)
 
 
 @dataclass(frozen=True)
@@ -222,30 +254,89 @@ class Trained:
 
     Attributes:
         network: frozen.
-        names: of the styles, one a row, without the first row where that returns the picture.
-        digest: SHA-256 of the file, or nothing.
+        names: of the styles, a row each; where there is one row more, the first returns the
+            picture, so that a strength can be chosen.
+        sha256: of the file, 32 bytes.
     """
 
     network: Transformer
     names: tuple[str, ...]
-    digest: str = ""
+    sha256: Tensor
+
+    def known(self, name: str) -> dict[str, Tensor]:
+        """A style for `Style.measured`.
+
+        Raises:
+            OptionError: the network has no such style.
+        """
+        if name not in self.names:
+            raise OptionError(f"style must be one of {', '.join(self.names)}; got {name!r}")
+        return {ROW: self.styles[self.names.index(name)], MAKER: self.sha256}
 
     @property
-    def returns(self) -> bool:
-        """Whether the first row returns the picture, so that a strength can be chosen."""
-        return len(self.network.rows) > len(self.names)
+    def styles(self) -> Tensor:
+        """The rows of all styles, (S, R)."""
+        return self.network.rows.detach()[-len(self.names) :]
 
-    def row(self, name: str) -> Tensor:
-        """The row of a style, (R,)."""
-        return self.network.rows.detach()[self.names.index(name) + self.returns]
+    def mixed(self, rows: Tensor, weights: Tensor, *, strength: float) -> Tensor:
+        """One row, (1, R): the styles mixed, and all on the way from the picture to them.
+
+        Args:
+            rows: (K, R).
+            weights: (K,), of any sum.
+            strength: from 0, the picture, to 1; has no say where no row returns the picture.
+        """
+        row = (weights / weights.sum()).to(rows) @ rows
+        if len(self.network.rows) > len(self.names):
+            row = torch.lerp(self.network.returning().detach(), row, strength)
+        return row[None]
 
 
-def build(state: Mapping[str, Tensor], *, names: Sequence[str] | None = None) -> Trained:
+@torch.no_grad()
+def paint(network: Transformer, image: Image, row: Tensor, *, scale: float = 1.0) -> Image:
+    """A picture of any size, painted.
+
+    Args:
+        network: what to paint with.
+        image: (1, 3, H, W), sRGB in [0, 1].
+        row: (1, R).
+        scale: size of strokes over that which was trained; the network sees a picture that is
+            smaller by so much.
+
+    Returns:
+        (1, 3, H, W) in [0, 1].
+    """
+    height, width = (max(SMALLEST, round(side / scale)) for side in image.shape[2:])
+    grown = mirror(resize(image, (height, width)), margin=MARGIN, multiple=network.multiple)
+    top, left = (grown.shape[2] - height) // 2, (grown.shape[3] - width) // 2
+    painted = network(grown.contiguous(memory_format=torch.channels_last), row)
+    own = painted[:, :, top : top + height, left : left + width].clamp(0, 1)
+    return resize(own, image.shape[2:]).contiguous()
+
+
+def load(path: str | Path) -> Trained:
+    """The network in a file: ours as it is trained, or in the layout of PyTorch's examples.
+
+    Raises:
+        WeightsError: the file cannot be read, or holds no such network. No pickle is run.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".safetensors":
+        state, said = zoo.tensors(path)
+    else:
+        state, said = zoo.pickled(path), {}
+    return build(state, names=json.loads(said.get("names", "null")), sha256=digest(path))
+
+
+def build(
+    state: Mapping[str, Tensor], *, names: Sequence[str] | None = None, sha256: str = ""
+) -> Trained:
     """The network that a state dict is of, ours or one in the layout of PyTorch's examples.
 
     Args:
         state: of `Slim`, of `Paper`, or of the widely used `TransformerNet`.
         names: of the styles; None for a network of one.
+        sha256: of the file, in hexadecimal.
 
     Raises:
         WeightsError: it is none of these, or holds numbers that are not finite.
@@ -264,7 +355,8 @@ def build(state: Mapping[str, Tensor], *, names: Sequence[str] | None = None) ->
         raise WeightsError("the weights hold numbers that are not finite")
     if len(network.rows) not in (len(names), len(names) + 1):
         raise WeightsError(f"the weights hold {len(network.rows)} rows for {len(names)} styles")
-    return Trained(network.eval().requires_grad_(False), names)
+    made_of = torch.tensor(list(bytes.fromhex(sha256)), dtype=torch.uint8)
+    return Trained(network.eval().requires_grad_(False), names, made_of)
 
 
 def _empty(state: Mapping[str, Tensor]) -> Transformer:
@@ -297,8 +389,8 @@ def _from_examples(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             for part in ("weight", "bias"):
                 found[f"{ours}.0.{part}"] = state[f"{conv}.conv2d.{part}"]
                 row.append(state[f"{norm}.{part}"])
-        for part in ("weight", "bias"):
-            found[f"paint.{part}"] = state[f"deconv3.conv2d.{part}"]
+        found["paint.weight"] = state["deconv3.conv2d.weight"]
+        row += [torch.zeros(3), state["deconv3.conv2d.bias"] / 255]
     except KeyError as error:
         raise WeightsError(f"the weights lack {error.args[0]}") from error
     return found | {"rows": torch.cat([part.float() for part in row])[None]}
@@ -312,4 +404,5 @@ def bundled() -> Trained:
         WeightsError: it is missing or damaged.
     """
     state, said = zoo.load_painter("multistyle")
-    return build(state, names=json.loads(said["names"]))
+    sha256 = zoo.painters()["multistyle"].sha256
+    return build(state, names=json.loads(said["names"]), sha256=sha256)

@@ -176,7 +176,7 @@ def load_decoder(name: str) -> "dict[str, Tensor]":
     if model is None:
         raise WeightsError(f"no decoder for {name} comes with this version of impasto")
     path = _of_model(model, silent)
-    state, metadata = _tensors(path)
+    state, metadata = tensors(path)
     if json.loads(metadata.get("eyes", '""')) != models()["petit"].sha256:
         raise WeightsError(f"{path} was trained for another version of petit; train it again")
     return state
@@ -194,7 +194,7 @@ def load_painter(name: str) -> "tuple[dict[str, Tensor], dict[str, str]]":
     model = painters().get(name)
     if model is None:
         raise WeightsError(f"no network for {name} comes with this version of impasto")
-    return _tensors(_of_model(model, silent))
+    return tensors(_of_model(model, silent))
 
 
 def fingerprint(name_or_path: str | Path) -> str:
@@ -282,8 +282,12 @@ def _read(path: Path) -> "tuple[dict[str, Tensor], dict[str, str]]":
     raise WeightsError(f"{path} is no network: it must end in .safetensors, .pth or .pt")
 
 
-def _tensors(path: Path, *, named: str = ".*") -> "tuple[dict[str, Tensor], dict[str, str]]":
-    """Those tensors of a safetensors file whose names match in full, and its metadata."""
+def tensors(path: Path, *, named: str = ".*") -> "tuple[dict[str, Tensor], dict[str, str]]":
+    """Those tensors of a safetensors file whose names match in full, and its metadata.
+
+    Raises:
+        WeightsError: the file cannot be read.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -295,7 +299,7 @@ def _tensors(path: Path, *, named: str = ".*") -> "tuple[dict[str, Tensor], dict
 
 
 def _safetensors(path: Path) -> "tuple[dict[str, Tensor], dict[str, str]]":
-    state, metadata = _tensors(path, named=_OURS)
+    state, metadata = tensors(path, named=_OURS)
     if "input.weight" not in state:
         state |= _input_map(path, metadata)
     return state, metadata
@@ -318,8 +322,12 @@ def _diagonal(scale: "Tensor") -> "Tensor":
     return scale.diag().view(3, 3, 1, 1)
 
 
-def _torchvision(path: Path) -> "dict[str, Tensor]":
-    """The convolutions of a torchvision state dict under our names, weights rounded to fp16."""
+def pickled(path: Path) -> "dict[str, Tensor]":
+    """The tensors of a state dict that torch wrote; nothing else in it is ever run.
+
+    Raises:
+        WeightsError: the file cannot be read.
+    """
     import torch
 
     try:
@@ -329,7 +337,15 @@ def _torchvision(path: Path) -> "dict[str, Tensor]":
             f"{path} cannot be read as a state dict of bare tensors; it is damaged or another file"
         ) from error
     saved = saved if isinstance(saved, dict) else {}
-    found = {key for key in map(str, saved) if _TORCHVISION.fullmatch(key)}
+    return {str(key): value for key, value in saved.items() if isinstance(value, torch.Tensor)}
+
+
+def _torchvision(path: Path) -> "dict[str, Tensor]":
+    """The convolutions of a torchvision state dict under our names, weights rounded to fp16."""
+    import torch
+
+    saved = pickled(path)
+    found = {key for key in saved if _TORCHVISION.fullmatch(key)}
     layouts = [_layout(model.stages) for model in _table() if model.stages]
     layout = next((layout for layout in layouts if layout.keys() == found), None)
     if layout is None:

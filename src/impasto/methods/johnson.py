@@ -1,0 +1,85 @@
+"""One network for one style: paint in one pass.
+
+Johnson, Alahi and Fei-Fei, "Perceptual Losses for Real-Time Style Transfer and Super-Resolution",
+ECCV 2016, arXiv 1603.08155. The style is a file with the weights of a network: one that was trained
+by `impasto train johnson`, or one in the layout that PyTorch's examples made common. Departures:
+
+1. Instance normalisation (Ulyanov, Vedaldi and Lempitsky, arXiv 1607.08022), as everybody does.
+2. What we train returns the picture at strength 0 and has learnt all strengths between. The
+   networks of others know one strength, which is taken to be 0.5; below it their painting fades
+   into the picture.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+
+from impasto.core.contract import Frame, Style, Stylizer
+from impasto.core.errors import OptionError
+from impasto.core.options import Options
+from impasto.core.progress import Progress, Report, silent
+from impasto.core.tensors import Image
+from impasto.nets.transformer import Trained, build, paint
+from impasto.nets.vgg import bfloat16_is_fast
+from impasto.ops.resample import resize
+
+ADVANCED: dict[str, Any] = {"json_schema_extra": {"advanced": True}}
+
+
+class Johnson(Options):
+    """One pass of a network that was trained for one style (Johnson et al. 2016): at once."""
+
+    strength: float = Field(0.5, ge=0, le=1, description="0 returns the content, 1 is all texture")
+    style_scale: float = Field(
+        1.0, ge=0.25, le=4, description="size of strokes over that which was trained"
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto is bfloat16 where the processor has it", **ADVANCED
+    )
+
+    def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
+        """Build the network out of the style.
+
+        Raises:
+            OptionError: not one style, or one that is no network.
+            WeightsError: the weights are of no network that paints.
+        """
+        if len(styles) != 1:
+            raise OptionError(f"johnson takes one style; got {len(styles)}; multistyle mixes")
+        measured = styles[0].measured or {}
+        if "rows" not in measured and "conv1.conv2d.weight" not in measured:
+            raise OptionError(
+                "johnson takes a style that is a network: a .pth, .pt or .safetensors file; "
+                "adain, auto, gatys and wct take any picture"
+            )
+        trained = build(measured)
+        device = next(iter(measured.values())).device
+        trained.network.to(device)
+        fast = self.precision == "auto" and bfloat16_is_fast(device)
+        if fast or self.precision == "bfloat16":
+            trained.network.half()
+        return _Stylizer(self, trained)
+
+
+@dataclass(frozen=True)
+class _Stylizer:
+    options: Johnson
+    trained: Trained
+
+    def __call__(self, frame: Frame, *, report: Report = silent) -> Image:
+        if frame.regions:
+            raise OptionError("johnson paints everywhere; adain, multistyle and wct take regions")
+        strength = self.options.strength
+        if strength == 0:
+            return frame.content.clone()
+        size = frame.content.shape[2:]
+        picture = frame.content if frame.start is None else resize(frame.start, size)
+        row = self.trained.mixed(self.trained.styles, torch.ones(1), strength=strength)
+        out = paint(self.trained.network, picture, row, scale=self.options.style_scale)
+        if len(self.trained.network.rows) == 1:
+            out = torch.lerp(frame.content, out, min(1.0, 2 * strength))
+        report(Progress("paint", 1.0, 1, size))
+        return out

@@ -1,0 +1,110 @@
+"""Many styles in one network, and everything between them, in one pass.
+
+Dumoulin, Shlens and Kudlur, "A Learned Representation for Artistic Style", ICLR 2017, arXiv
+1610.07629. Departures:
+
+1. The network is `impasto.nets.transformer.Slim`; one in the paper's architecture is taken too.
+2. One more row of gains and shifts returns the picture. Strength goes from it to the style, and was
+   trained on the way: at 0.5 the content weighs what it weighs for `gatys` at 0.5.
+3. Where regions have their own styles, each is painted and the paintings are laid together.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from impasto.core.contract import Frame, Style, Stylizer
+from impasto.core.errors import OptionError
+from impasto.core.options import Options
+from impasto.core.progress import Progress, Report, silent
+from impasto.core.tensors import Image
+from impasto.nets import transformer
+from impasto.nets.transformer import MAKER, ROW, Trained, paint
+from impasto.nets.vgg import bfloat16_is_fast
+from impasto.ops.resample import resize
+
+ADVANCED: dict[str, Any] = {"json_schema_extra": {"advanced": True}}
+
+
+class MultiStyle(Options):
+    """One pass of a network that knows its styles by name (Dumoulin et al. 2017): at once."""
+
+    strength: float = Field(0.5, ge=0, le=1, description="0 returns the content, 1 is all texture")
+    style_scale: float = Field(
+        1.0, ge=0.25, le=4, description="size of strokes over that which was trained"
+    )
+    weights: str = Field(
+        "multistyle", description="the bundled network, or a file that was trained", **ADVANCED
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto is bfloat16 where the processor has it", **ADVANCED
+    )
+
+    def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
+        """Load the network and look up the styles.
+
+        Raises:
+            OptionError: no style, or one that the network was not trained for.
+            WeightsError: the weights cannot be had.
+        """
+        bundled = self.weights == "multistyle"
+        trained = transformer.bundled() if bundled else transformer.load(self.weights)
+        rows = _rows(styles, trained)
+        network = trained.network.to(rows.device)
+        fast = self.precision == "auto" and bfloat16_is_fast(rows.device)
+        if fast or self.precision == "bfloat16":
+            network.half()
+        weights = torch.tensor([style.weight for style in styles])
+        return _Stylizer(self, trained, rows, weights)
+
+
+@dataclass(frozen=True)
+class _Stylizer:
+    options: MultiStyle
+    trained: Trained
+    rows: Tensor
+    weights: Tensor
+
+    def __call__(self, frame: Frame, *, report: Report = silent) -> Image:
+        if self.options.strength == 0:
+            return frame.content.clone()
+        size = frame.content.shape[2:]
+        picture = frame.content if frame.start is None else resize(frame.start, size)
+        if frame.regions:
+            out = self._by_region(picture, frame)
+        else:
+            out = self._painted(picture, self.rows, self.weights)
+        report(Progress("paint", 1.0, 1, size))
+        return out
+
+    def _by_region(self, picture: Image, frame: Frame) -> Image:
+        total = torch.stack(list(frame.regions)).sum(0)
+        share = total.clamp_max(1) / total.clamp_min(1e-6)
+        out = frame.content * (1 - total.clamp_max(1))
+        for row, weight, region in zip(self.rows, self.weights, frame.regions, strict=True):
+            out = out + region * share * self._painted(picture, row[None], weight[None])
+        return out.clamp(0, 1)
+
+    def _painted(self, picture: Image, rows: Tensor, weights: Tensor) -> Image:
+        row = self.trained.mixed(rows, weights, strength=self.options.strength)
+        return paint(self.trained.network, picture, row, scale=self.options.style_scale)
+
+
+def _rows(styles: Sequence[Style], trained: Trained) -> Tensor:
+    """The rows of the styles, (K, R)."""
+    if not styles:
+        raise OptionError("at least one style is needed")
+    found = []
+    for style in styles:
+        measured = style.measured or {}
+        if ROW not in measured or not torch.equal(measured[MAKER].cpu(), trained.sha256):
+            raise OptionError(
+                "multistyle takes the styles that its network was trained for: "
+                f"{', '.join(trained.names)}; adain, auto, gatys and wct take any picture"
+            )
+        found.append(measured[ROW])
+    return torch.stack(found)

@@ -1,0 +1,303 @@
+"""Train networks that paint in one pass, for one style or for many, and teach them one more.
+
+After Johnson, Alahi and Fei-Fei, ECCV 2016 (perceptual losses), and Dumoulin, Shlens and Kudlur,
+ICLR 2017 (many styles in one network). Ours:
+
+1. The losses are those of `gatys`, relative to their targets, seen by `petit` by default.
+2. Strength is learnt. The first row of the network returns the picture; at strength s the gains and
+   shifts lie s of the way from there to the style, and the content weighs as for `gatys` at s.
+3. Some pictures are painted in a mixture of two styles, whose Gram matrices are mixed alike.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from safetensors.torch import save
+from torch import Tensor
+from torch.nn import functional as F
+
+from impasto.core.errors import OptionError
+from impasto.core.options import Options
+from impasto.core.progress import Report, silent
+from impasto.core.tensors import Image
+from impasto.losses import PIXELS, Grain, outside, total_variation
+from impasto.media import image as media
+from impasto.nets import transformer, zoo
+from impasto.nets.fetch import digest
+from impasto.nets.transformer import Paper, Slim, Transformer
+from impasto.nets.vgg import VGG, bfloat16_is_fast
+from impasto.ops.resample import fit, resize
+from impasto.training.data import Crops, listed, pictures, split
+from impasto.training.distances import far, grams, seen, style_far
+from impasto.training.loop import Course, train
+from impasto.training.sheet import squares
+
+FILE = "network.safetensors"
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+CONTENT_LAYER = "relu4_2"
+CONTENT_WEIGHT, CONTENT_TRACE = 0.06, 0.02
+"""As `gatys` weighs its content: the first times (1 − s) / s, and the second, at strength s."""
+WEAKEST = 0.05
+"""The weakest strength that is trained, but for 0."""
+SHOUT = 10.0
+"""Pixels may differ wildly in grain from those of a flat style; one counts no more than so."""
+ROWS_FASTER = 5.0
+"""A row is seen by a few crops of a batch only, and each of its numbers has to go far."""
+APART = 0.3
+"""Deviation of first rows: styles that begin alike part late."""
+
+
+class Feed(Options):
+    """Options of the recipe."""
+
+    architecture: Literal["slim", "paper"] = Field("slim", description="our network, or Johnson's")
+    steps: int = Field(12000, ge=1, description="training steps in all")
+    batch: int = Field(4, ge=1, description="crops a step")
+    size: int = Field(224, ge=64, multiple_of=16, description="side of a crop in pixels")
+    style_size: int = Field(512, ge=64, description="long side at which styles are measured")
+    rate: float = Field(2e-3, gt=0, description="peak learning rate of AdamW")
+    half_share: float = Field(0.6, ge=0, le=1, description="share of crops at strength 0.5")
+    mixed_share: float = Field(0.15, ge=0, le=1, description="share of crops in two styles")
+    content_scale: float = Field(1.0, ge=0, description="weight of the content over that of gatys")
+    grain_weight: float = Field(0.1, ge=0, description="weight of the grain loss")
+    tv_weight: float = Field(0.0, ge=0, description="weight of total variation: smooths")
+    outside_weight: float = Field(10.0, ge=0, description="weight of values beyond black and white")
+    averaging: float = Field(0.999, ge=0, lt=1, description="decay of the average over weights")
+    save_every: int = Field(500, ge=1, description="steps between two checkpoints with samples")
+    samples: int = Field(3, ge=0, description="held-out pictures in a sheet of samples")
+    seed: int = Field(0, ge=0, description="seed of crops and first weights")
+
+
+class Feeding:
+    """The recipe; see `impasto.training.loop.Recipe`.
+
+    Args:
+        options: of the recipe.
+        eyes: the network that the losses look with, frozen.
+        network: what to train.
+        photos: pictures to learn from, and those that are held out.
+        styles: name to picture, in the order of the rows.
+        learning: the first of the styles' rows that is trained; those before it stay, as do all
+            convolutions where it is not 0.
+        folder: where results are written.
+        provenance: is written into the results.
+    """
+
+    def __init__(
+        self,
+        options: Feed,
+        *,
+        eyes: VGG,
+        network: Transformer,
+        photos: tuple[list[Path], list[Path]],
+        styles: Mapping[str, Image],
+        folder: Path,
+        provenance: dict[str, Any],
+    ) -> None:
+        self.options, self.folder, self.provenance = options, folder, provenance
+        self.size = (options.size, options.size)
+        self.generator = torch.Generator().manual_seed(options.seed)
+        self.eyes, self.device = eyes, eyes.input.weight.device
+        self.crops = Crops(photos[0], size=options.size, generator=self.generator)
+        self.held, self.names = photos[1], tuple(styles)
+        self.network = network.to(self.device)
+        self.pictures = [self._laid(_scaled(x, options.style_size)) for x in styles.values()]
+        self.grams, self.grains = self._measured()
+
+    def start(self) -> None:
+        """All is ready."""
+
+    def losses(self, step: int) -> dict[str, Tensor]:
+        """Style, content and grain of crops in their styles."""
+        options, eyes = self.options, self.eyes
+        x = self._laid(self.crops.plain(options.batch))
+        shares, strengths = self._drawn(options.batch)
+        made = self._painted(x, shares, strengths)
+        again = eyes(made, [*STYLE_LAYERS, CONTENT_LAYER])
+        with torch.no_grad():
+            content = eyes(x, [CONTENT_LAYER])[CONTENT_LAYER]
+        wanted = {layer: torch.einsum("ns,skl->nkl", shares, g) for layer, g in self.grams.items()}
+        weights = content_weights(strengths, scale=options.content_scale)
+        unit = 1 / (1 + weights)  # Each crop pulls as much in all.
+        moved = far(seen(eyes, CONTENT_LAYER, again[CONTENT_LAYER]),
+                    seen(eyes, CONTENT_LAYER, content))  # fmt: skip
+        return {
+            "style": (unit * style_far(grams(eyes, again, STYLE_LAYERS), wanted)).mean(),
+            "content": (unit * weights * moved).mean(),
+            "grain": options.grain_weight * (unit * self._grain(made, shares)).mean(),
+            "smooth": options.tv_weight * total_variation(made),
+            "outside": options.outside_weight * outside(made),
+        }
+
+    @torch.no_grad()
+    def show(self, step: int) -> None:
+        """Write the weights and a sheet of samples."""
+        said = self.provenance | {"names": self.names, "steps": step}
+        state = {k: v.half().contiguous().cpu() for k, v in self.network.state_dict().items()}
+        words = {key: json.dumps(value) for key, value in said.items()}
+        media.write_bytes(self.folder / FILE, save(state, words))
+        if self.options.samples:
+            samples = self.folder / "samples"
+            samples.mkdir(exist_ok=True)
+            media.write(self._sheet(), samples / f"step-{step:05d}.png")
+
+    def state(self) -> dict[str, Tensor]:
+        """Nothing but the weights."""
+        return {}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """There is nothing to take up."""
+
+    @torch.no_grad()
+    def _measured(self) -> tuple[dict[str, Tensor], Tensor]:
+        """Layer to the Gram matrices of all styles, (S, K, K), and those of their grain."""
+        each = [grams(self.eyes, self.eyes(x, STYLE_LAYERS), STYLE_LAYERS) for x in self.pictures]
+        grain = torch.stack([Grain().measure({PIXELS: x}) for x in self.pictures])
+        return {layer: torch.cat([one[layer] for one in each]) for layer in STYLE_LAYERS}, grain
+
+    def _drawn(self, count: int) -> tuple[Tensor, Tensor]:
+        """What crops are to be painted in: shares of the styles, (N, S), and strengths, (N,)."""
+        options, generator = self.options, self.generator
+        styles = len(self.names)
+
+        def chance(*size: int) -> Tensor:
+            return torch.rand(size, generator=generator)
+
+        first, second = (
+            F.one_hot(torch.randint(styles, (count,), generator=generator), styles).float()
+            for _ in range(2)
+        )
+        share = torch.where(chance(count, 1) < options.mixed_share, chance(count, 1), 1.0)
+        strengths = torch.lerp(torch.tensor(WEAKEST), torch.tensor(1.0), chance(count))
+        strengths = torch.where(chance(count) < options.half_share, 0.5, strengths)
+        return torch.lerp(second, first, share).to(self.device), strengths.to(self.device)
+
+    def _painted(self, x: Tensor, shares: Tensor, strengths: Tensor) -> Tensor:
+        first, styles = self.network.returning(), self.network.rows[1:]
+        rows = torch.lerp(first, shares @ styles, strengths[:, None])
+        kind = self.device.type
+        with torch.autocast(kind, torch.bfloat16, enabled=bfloat16_is_fast(self.device)):
+            return self.network(x, rows).float()
+
+    def _grain(self, made: Tensor, shares: Tensor) -> Tensor:
+        """`losses.Grain` of every crop, (N,)."""
+        wanted = torch.einsum("ns,skl->nkl", shares, self.grains)
+        each = [Grain()({PIXELS: x}, g) for x, g in zip(made.split(1), wanted, strict=True)]
+        return torch.stack(each).clamp_max(SHOUT)
+
+    def _sheet(self) -> Image:
+        """Styles above, held-out photographs at the left."""
+        side = self.options.size
+        contents = squares(self.held, count=self.options.samples, side=side)
+        rows = [torch.cat([torch.ones_like(contents[0]), *map(self._corner, self.pictures)], 3)]
+        shares = torch.eye(len(self.names), device=self.device)
+        half = torch.tensor([0.5], device=self.device)
+        for content in contents:
+            x = self._laid(content)
+            made = [self._painted(x, share[None], half).clamp(0, 1).cpu() for share in shares]
+            rows.append(torch.cat([content, *made], 3))
+        return torch.cat(rows, 2)
+
+    def _corner(self, picture: Image) -> Image:
+        short, side = min(picture.shape[2:]), self.options.size
+        return resize(picture[:, :, :short, :short].cpu(), (side, side))
+
+    def _laid(self, x: Tensor) -> Tensor:
+        return x.to(self.device).contiguous(memory_format=torch.channels_last)
+
+
+def content_weights(strengths: Tensor, *, scale: float) -> Tensor:
+    """What the content weighs beside a style of 1, for strengths (N,)."""
+    odds = (1 - strengths) / strengths.clamp_min(WEAKEST)
+    return scale * (CONTENT_WEIGHT * odds + CONTENT_TRACE)
+
+
+def _scaled(picture: Image, long_side: int) -> Image:
+    return resize(picture, fit(*picture.shape[2:], long_side=long_side))
+
+
+def feed(
+    options: Feed,
+    *,
+    network: str = "petit",
+    photos: Sequence[Path],
+    styles: Sequence[Path],
+    begin: Path | None = None,
+    folder: Path,
+    device: torch.device,
+    report: Report = silent,
+) -> Path:
+    """Train a network for some styles, from the beginning or from where a run was broken off.
+
+    Args:
+        options: of the recipe.
+        network: name or file of the network that the losses look with.
+        photos: folders of pictures to learn from.
+        styles: pictures, one a style, which is named as its file.
+        begin: a network of as many styles to begin with.
+        folder: where to write; it is made.
+        device: where to compute.
+        report: is told of every step.
+
+    Returns:
+        The file with the weights.
+
+    Raises:
+        ImpastoError: as `train`, or networks or pictures cannot be had.
+    """
+    found = pictures(photos)
+    names = [path.stem for path in styles]
+    if len(set(names)) < len(names):
+        raise OptionError("styles must have different names")
+    painter = _begun(options, begin, names)
+    eyes = _eyes(network, device)
+    origin = {
+        "eyes": zoo.fingerprint(network),
+        "pictures": listed(found),
+        "styles": {path.stem: digest(path) for path in styles},
+    }
+    recipe = Feeding(
+        options,
+        eyes=eyes,
+        network=painter,
+        photos=split(found),
+        styles={path.stem: media.read(path) for path in styles},
+        folder=folder,
+        provenance=origin | {"options": options.model_dump()},
+    )
+    course = Course(
+        options.steps,
+        options.rate,
+        averaging=options.averaging,
+        save_every=options.save_every,
+        factors={"rows": ROWS_FASTER},
+    )
+    train(recipe, course, folder=folder, identity=options.model_dump() | origin, report=report)
+    return folder / FILE
+
+
+def _eyes(network: str, device: torch.device) -> VGG:
+    eyes = zoo.load(network).to(device)
+    wanted = (*STYLE_LAYERS, CONTENT_LAYER)
+    if missing := [layer for layer in wanted if layer not in eyes.layers]:
+        raise OptionError(f"network must reach {missing[-1]}; it ends at {eyes.layers[-1]}")
+    return eyes.half() if bfloat16_is_fast(device) else eyes
+
+
+def _begun(options: Feed, begin: Path | None, names: Sequence[str]) -> Transformer:
+    """The network to train: a new one, or that of a file."""
+    if begin:
+        trained = transformer.load(begin)
+        if len(trained.network.rows) != 1 + len(names):
+            raise OptionError(f"begin must hold {len(names)} styles; {begin} does not")
+        return trained.network.requires_grad_(True)
+    kind = Slim if options.architecture == "slim" else Paper
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(options.seed)
+        network = kind(1 + len(names))
+        network.rows.data[1:] += APART * torch.randn_like(network.rows[1:])
+    return network
