@@ -9,7 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from impasto.core.errors import WeightsError
-from impasto.nets.transformer import ROW, Paper, Slim, build, load, paint
+from impasto.nets.trained import ROW, build, load, paint
+from impasto.nets.transformer import Paper, Slim
 
 
 def _picture(*, seed=0, size=(32, 48)):

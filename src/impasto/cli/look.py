@@ -16,10 +16,10 @@ def methods() -> None:
 
 
 def models() -> None:
-    """List the feature networks, and the decoders that come with the package."""
+    """List the feature networks, and the other networks that come with the package."""
     from impasto.nets import zoo
 
-    known = [*zoo.models().values(), *zoo.decoders().values()]
+    known = [*zoo.models().values(), *zoo.decoders().values(), *zoo.painters().values()]
     table((model.name, model.status, model.licence, model.about) for model in known)
 
 
@@ -33,10 +33,12 @@ def styles(
     size: Annotated[int, Parameter(help="Long side in pixels.")] = 1024,
     seed: Annotated[int, Parameter(help="Another seed, another picture.")] = 0,
 ) -> None:
-    """List the styles that are painted by code, or paint one to a file."""
+    """List the styles that are known by name, or paint one of ours to a file."""
     if name is None:
+        from impasto.nets.gallery import works
         from impasto.painted import describe, names
 
+        table((work.name, f"{work.painter}: {work.about}") for work in works().values())
         table((f":{known}", describe(known)) for known in names())
         return
     from impasto.jobs.sources import opened

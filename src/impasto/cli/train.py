@@ -11,11 +11,14 @@ from cyclopts import App, Group, Parameter
 from impasto.cli.flags import with_flags
 from impasto.cli.main import STOPPED, say
 from impasto.cli.terminal import bar
+from impasto.core.errors import OptionError
 from impasto.core.options import build
 from impasto.core.progress import Report
+from impasto.training.data import pictures
 from impasto.training.decoder import decode
 from impasto.training.distill import Distill
 from impasto.training.distill import distill as learn
+from impasto.training.feedforward import Feed, feed, teach
 from impasto.training.loop import CHECKPOINT
 from impasto.training.mirrors import Decode
 
@@ -32,6 +35,7 @@ Paintings = Annotated[
         help="Folder of pictures that serve as styles too; without it those of --data do.",
     ),
 ]
+Begin = Annotated[Path | None, Parameter(help="Weights of an earlier training to begin with.")]
 Out = Annotated[
     Path, Parameter(help="Folder of the run; the same command goes on where it was stopped.")
 ]
@@ -84,9 +88,7 @@ def decoder(
     ] = None,
     data: Data,
     paintings: Paintings = None,
-    begin: Annotated[
-        Path | None, Parameter(help="Weights of an earlier training to begin with.")
-    ] = None,
+    begin: Begin = None,
     out: Out,
     quiet: Quiet = False,
     options: dict[str, Any],
@@ -107,6 +109,92 @@ def decoder(
         out=out,
         quiet=quiet,
     )
+
+
+Looks = Annotated[
+    str, Parameter(help="Network that the losses look with: petit, vgg19 or a weights file.")
+]
+Photos = Annotated[
+    list[Path],
+    Parameter(negative=(), help="Folder of photographs to learn from. Repeat for more."),
+]
+
+
+def johnson(
+    *,
+    style: Annotated[Path, Parameter(help="The picture to imitate.")],
+    photos: Photos,
+    network: Looks = "petit",
+    begin: Begin = None,
+    out: Out,
+    quiet: Quiet = False,
+    options: dict[str, Any],
+) -> int:
+    """Train a network that paints one style in one pass."""
+    return _run(
+        lambda report: feed(
+            build(Feed, options),
+            network=network,
+            photos=photos,
+            styles=[style],
+            begin=begin,
+            folder=out,
+            device=_device(),
+            report=report,
+        ),
+        out=out,
+        quiet=quiet,
+    )
+
+
+def multistyle(
+    *,
+    styles: Annotated[
+        Path | None,
+        Parameter(help="Folder of pictures to imitate; their names become the styles'."),
+    ] = None,
+    add_style: Annotated[
+        Path | None, Parameter(help="Learn this picture alone, as a .style file for --to.")
+    ] = None,
+    to: Annotated[
+        str, Parameter(help="Network that learns one style more: multistyle or a file.")
+    ] = "multistyle",
+    photos: Photos,
+    network: Looks = "petit",
+    begin: Begin = None,
+    out: Out,
+    quiet: Quiet = False,
+    options: dict[str, Any],
+) -> int:
+    """Train a network that paints many styles in one pass, or teach it one more."""
+    if (styles is None) == (add_style is None):
+        raise OptionError("one of --styles and --add-style is needed")
+    recipe = build(Feed, options)
+
+    def training(report: Report) -> Path:
+        if add_style is not None:
+            return teach(
+                recipe,
+                to=to,
+                network=network,
+                photos=photos,
+                style=add_style,
+                folder=out,
+                device=_device(),
+                report=report,
+            )
+        return feed(
+            recipe,
+            network=network,
+            photos=photos,
+            styles=pictures([styles] if styles else []),
+            begin=begin,
+            folder=out,
+            device=_device(),
+            report=report,
+        )
+
+    return _run(training, out=out, quiet=quiet)
 
 
 def _device() -> torch.device:
@@ -132,3 +220,5 @@ def _run(training: Callable[[Report], Path], *, out: Path, quiet: bool) -> int:
 app = App(name="train", help="Train the weights that methods use.", version_flags=[])
 app.command(with_flags(distill, Distill, group=lambda *_: _RECIPE), name="distill")
 app.command(with_flags(decoder, Decode, group=lambda *_: _RECIPE), name="decoder")
+app.command(with_flags(johnson, Feed, group=lambda *_: _RECIPE), name="johnson")
+app.command(with_flags(multistyle, Feed, group=lambda *_: _RECIPE), name="multistyle")

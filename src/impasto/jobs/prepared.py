@@ -9,10 +9,10 @@ import torch
 
 from impasto.core.contract import Measuring, Style, Stylizer
 from impasto.core.errors import OptionError
-from impasto.jobs.sources import opened
+from impasto.jobs.sources import is_work, opened
 from impasto.jobs.spec import Job
 from impasto.media.image import Source
-from impasto.nets import zoo
+from impasto.nets import trained, zoo
 from impasto.universal.method import LONGEST
 from impasto.universal.palette import ENDING, load_style
 
@@ -113,7 +113,15 @@ def _plain(value: Any) -> Hashable:
 
 
 def _style(source: Source, share: float, side: int, device: str) -> Style:
-    if isinstance(source, str | Path) and Path(source).suffix.lower() == ENDING:
-        known = load_style(source)
-        return Style(None, share, measured={n: value.to(device) for n, value in known.items()})
-    return Style(opened(source, long_side=side).to(device), share)
+    """A style is a picture, what was learnt or measured of one, or both."""
+    image, known = None, {}
+    match Path(source).suffix.lower() if isinstance(source, str | Path) else "":
+        case suffix if suffix == ENDING:
+            known = load_style(source)
+        case suffix if suffix in trained.ENDINGS:
+            known = trained.load(source).network.state_dict()
+        case _:
+            image = opened(source, long_side=side).to(device)
+            known = trained.bundled().known(str(source)) if is_work(source) else {}
+    measured = {name: value.to(device) for name, value in known.items()}
+    return Style(image, share, measured=measured or None)

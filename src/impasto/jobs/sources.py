@@ -11,6 +11,7 @@ from impasto.core.tensors import Image
 from impasto.media import large
 from impasto.media.image import LIMIT, Source, from_array, measure
 from impasto.media.image import load as read
+from impasto.nets.gallery import works
 from impasto.ops.resample import fit, resize
 from impasto.painted import paint
 from impasto.tiles import Held
@@ -35,6 +36,8 @@ def opened(source: Source, *, long_side: int) -> Image:
     """
     if is_painted(source):
         return _painted(str(source), long_side=long_side)
+    if is_work(source):
+        return read(works()[str(source)].rendering)
     if isinstance(source, str | Path):
         height, width = large.measure(source)
         if height * width > LIMIT:
@@ -105,6 +108,11 @@ def measured(source: Source) -> tuple[int, int]:
     if is_painted(source):
         return _PAINTED
     return large.measure(source) if isinstance(source, str | Path) else measure(source)
+
+
+def is_work(source: Source) -> bool:
+    """Whether it is the name of a style that the bundled network was trained for."""
+    return isinstance(source, str) and source in works()
 
 
 def is_painted(source: Source) -> bool:

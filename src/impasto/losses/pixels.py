@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from impasto.core.tensors import Features, Image
+from impasto.core.tensors import Features
 from impasto.losses.loss import Scalar
 
 
-def total_variation(image: Image) -> Scalar:
+def total_variation(image: Float[Tensor, "N 3 H W"]) -> Scalar:
     """Mean squared difference of neighbours, down and across.
 
     Mahendran and Vedaldi, CVPR 2015, equation 3 with β = 2.

@@ -1,8 +1,9 @@
 """Auto: a picture at once, and a better one where there is time.
 
-No paper: AdaIN's single pass is the draft, and Gatys' descent begins at it instead of at the
-content (Johnson et al., ECCV 2016, section 4.2, note how close a feed-forward result lies to what
-the optimisation finds). What each step gains is measured by `python -m benchmarks auto_gain`.
+No paper: where a network was trained for the styles, it paints them. Else AdaIN's single pass is
+the draft, and Gatys' descent begins at it instead of at the content (Johnson et al., ECCV 2016,
+section 4.2, note how close a feed-forward result lies to what the optimisation finds). What each
+step gains is measured by `python -m benchmarks auto_gain`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from impasto.core.contract import Frame, InPasses, Pass, Style, Stylizer
 from impasto.core.options import Options
 from impasto.core.progress import Report, silent
 from impasto.core.tensors import Image
+from impasto.nets.trained import ROW, is_network
 
 Quality = Literal["draft", "normal", "best"]
 
@@ -48,11 +50,21 @@ class Auto(Options):
             WeightsError: a network's weights cannot be had.
         """
         shared = {"strength": self.strength, "style_scale": self.style_scale}
+        if learnt := _learnt(styles):
+            return _method(learnt, shared).prepare(styles, generator=generator)
         draft = _method("adain", shared).prepare(styles, generator=generator)
         if self.quality == "draft" or any(style.image is None for style in styles):
             return draft
         finish = _method("gatys", {**shared, **DESCENTS[self.quality]})
         return _Refined(cast("InPasses", draft), finish.prepare(styles, generator=generator))
+
+
+def _learnt(styles: Sequence[Style]) -> str | None:
+    """The method whose networks were trained for all of the styles."""
+    known = [style.measured or {} for style in styles]
+    if styles and all(ROW in measured for measured in known):
+        return "multistyle"
+    return "johnson" if any(is_network(measured) for measured in known) else None
 
 
 def _method(name: str, options: Mapping[str, Any]) -> Any:

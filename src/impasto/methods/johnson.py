@@ -22,7 +22,7 @@ from impasto.core.errors import OptionError
 from impasto.core.options import Options
 from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
-from impasto.nets.transformer import Trained, build, paint
+from impasto.nets.trained import Trained, build, is_network, paint
 from impasto.nets.vgg import bfloat16_is_fast
 from impasto.ops.resample import resize
 
@@ -50,7 +50,7 @@ class Johnson(Options):
         if len(styles) != 1:
             raise OptionError(f"johnson takes one style; got {len(styles)}; multistyle mixes")
         measured = styles[0].measured or {}
-        if "rows" not in measured and "conv1.conv2d.weight" not in measured:
+        if not is_network(measured):
             raise OptionError(
                 "johnson takes a style that is a network: a .pth, .pt or .safetensors file; "
                 "adain, auto, gatys and wct take any picture"

@@ -9,8 +9,9 @@ Dumoulin, Shlens and Kudlur, "A Learned Representation for Artistic Style", ICLR
 3. Where regions have their own styles, each is painted and the paintings are laid together.
 """
 
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -22,8 +23,8 @@ from impasto.core.errors import OptionError
 from impasto.core.options import Options
 from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
-from impasto.nets import transformer
-from impasto.nets.transformer import MAKER, ROW, Trained, paint
+from impasto.nets import trained
+from impasto.nets.trained import MAKER, ROW, Trained, paint
 from impasto.nets.vgg import bfloat16_is_fast
 from impasto.ops.resample import resize
 
@@ -52,14 +53,14 @@ class MultiStyle(Options):
             WeightsError: the weights cannot be had.
         """
         bundled = self.weights == "multistyle"
-        trained = transformer.bundled() if bundled else transformer.load(self.weights)
-        rows = _rows(styles, trained)
-        network = trained.network.to(rows.device)
+        known = trained.bundled() if bundled else trained.load(self.weights)
+        rows = _rows(styles, known)
+        network = copy.deepcopy(known.network).to(rows.device)
         fast = self.precision == "auto" and bfloat16_is_fast(rows.device)
         if fast or self.precision == "bfloat16":
             network.half()
         weights = torch.tensor([style.weight for style in styles])
-        return _Stylizer(self, trained, rows, weights)
+        return _Stylizer(self, replace(known, network=network), rows, weights)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ ICLR 2017 (many styles in one network). Ours:
 3. Some pictures are painted in a mixture of two styles, whose Gram matrices are mixed alike.
 """
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any, Literal
 import torch
 from pydantic import Field
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.core.errors import OptionError
@@ -26,8 +27,9 @@ from impasto.core.progress import Report, silent
 from impasto.core.tensors import Image
 from impasto.losses import PIXELS, Grain, outside, total_variation
 from impasto.media import image as media
-from impasto.nets import transformer, zoo
+from impasto.nets import zoo
 from impasto.nets.fetch import digest
+from impasto.nets.trained import MAKER, ROW, Trained, bundled, load
 from impasto.nets.transformer import Paper, Slim, Transformer
 from impasto.nets.vgg import VGG, bfloat16_is_fast
 from impasto.ops.resample import fit, resize
@@ -35,6 +37,7 @@ from impasto.training.data import Crops, listed, pictures, split
 from impasto.training.distances import far, grams, seen, style_far
 from impasto.training.loop import Course, train
 from impasto.training.sheet import squares
+from impasto.universal.palette import ENDING, save_style
 
 FILE = "network.safetensors"
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -47,6 +50,10 @@ SHOUT = 10.0
 """Pixels may differ wildly in grain from those of a flat style; one counts no more than so."""
 ROWS_FASTER = 5.0
 """A row is seen by a few crops of a batch only, and each of its numbers has to go far."""
+SHOWN = 256
+"""Side of a picture in a sheet of samples, in pixels."""
+TRIED = 4
+"""Crops on which the first row of a new style is chosen."""
 APART = 0.3
 """Deviation of first rows: styles that begin alike part late."""
 
@@ -56,11 +63,11 @@ class Feed(Options):
 
     architecture: Literal["slim", "paper"] = Field("slim", description="our network, or Johnson's")
     steps: int = Field(12000, ge=1, description="training steps in all")
-    batch: int = Field(4, ge=1, description="crops a step")
-    size: int = Field(224, ge=64, multiple_of=16, description="side of a crop in pixels")
+    batch: int = Field(8, ge=1, description="crops a step")
+    size: int = Field(160, ge=64, multiple_of=16, description="side of a crop in pixels")
     style_size: int = Field(512, ge=64, description="long side at which styles are measured")
     rate: float = Field(2e-3, gt=0, description="peak learning rate of AdamW")
-    half_share: float = Field(0.6, ge=0, le=1, description="share of crops at strength 0.5")
+    half_share: float = Field(0.75, ge=0, le=1, description="share of crops at strength 0.5")
     mixed_share: float = Field(0.15, ge=0, le=1, description="share of crops in two styles")
     content_scale: float = Field(1.0, ge=0, description="weight of the content over that of gatys")
     grain_weight: float = Field(0.1, ge=0, description="weight of the grain loss")
@@ -81,8 +88,6 @@ class Feeding:
         network: what to train.
         photos: pictures to learn from, and those that are held out.
         styles: name to picture, in the order of the rows.
-        learning: the first of the styles' rows that is trained; those before it stay, as do all
-            convolutions where it is not 0.
         folder: where results are written.
         provenance: is written into the results.
     """
@@ -136,10 +141,7 @@ class Feeding:
     @torch.no_grad()
     def show(self, step: int) -> None:
         """Write the weights and a sheet of samples."""
-        said = self.provenance | {"names": self.names, "steps": step}
-        state = {k: v.half().contiguous().cpu() for k, v in self.network.state_dict().items()}
-        words = {key: json.dumps(value) for key, value in said.items()}
-        media.write_bytes(self.folder / FILE, save(state, words))
+        self._write(step)
         if self.options.samples:
             samples = self.folder / "samples"
             samples.mkdir(exist_ok=True)
@@ -151,6 +153,12 @@ class Feeding:
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """There is nothing to take up."""
+
+    def _write(self, step: int) -> None:
+        said = self.provenance | {"names": self.names, "steps": step}
+        state = {k: v.half().contiguous().cpu() for k, v in self.network.state_dict().items()}
+        words = {key: json.dumps(value) for key, value in said.items()}
+        media.write_bytes(self.folder / FILE, save(state, words))
 
     @torch.no_grad()
     def _measured(self) -> tuple[dict[str, Tensor], Tensor]:
@@ -167,10 +175,8 @@ class Feeding:
         def chance(*size: int) -> Tensor:
             return torch.rand(size, generator=generator)
 
-        first, second = (
-            F.one_hot(torch.randint(styles, (count,), generator=generator), styles).float()
-            for _ in range(2)
-        )
+        chosen = torch.randint(styles, (2, count), generator=generator)
+        first, second = F.one_hot(chosen, styles).float()
         share = torch.where(chance(count, 1) < options.mixed_share, chance(count, 1), 1.0)
         strengths = torch.lerp(torch.tensor(WEAKEST), torch.tensor(1.0), chance(count))
         strengths = torch.where(chance(count) < options.half_share, 0.5, strengths)
@@ -191,7 +197,7 @@ class Feeding:
 
     def _sheet(self) -> Image:
         """Styles above, held-out photographs at the left."""
-        side = self.options.size
+        side = SHOWN
         contents = squares(self.held, count=self.options.samples, side=side)
         rows = [torch.cat([torch.ones_like(contents[0]), *map(self._corner, self.pictures)], 3)]
         shares = torch.eye(len(self.names), device=self.device)
@@ -203,11 +209,46 @@ class Feeding:
         return torch.cat(rows, 2)
 
     def _corner(self, picture: Image) -> Image:
-        short, side = min(picture.shape[2:]), self.options.size
-        return resize(picture[:, :, :short, :short].cpu(), (side, side))
+        short = min(picture.shape[2:])
+        return resize(picture[:, :, :short, :short].cpu(), (SHOWN, SHOWN))
 
     def _laid(self, x: Tensor) -> Tensor:
         return x.to(self.device).contiguous(memory_format=torch.channels_last)
+
+
+class Teaching(Feeding):
+    """The recipe for one more style of a network that is trained: nothing but its row.
+
+    Args:
+        trained: the network; it begins with the row that does best of those that it has.
+        words: further arguments of `Feeding`.
+    """
+
+    def __init__(self, options: Feed, *, trained: Trained, **words: Any) -> None:
+        self.trained = trained
+        network = copy.deepcopy(trained.network)
+        first = network.rows[:1]
+        network.rows = nn.Parameter(torch.cat([first, first]))
+        # A gradient of the first row is dropped: the way to the other styles begins there too.
+        network.rows.register_hook(lambda g: g * torch.tensor([[0.0], [1.0]]).to(g))
+        super().__init__(options, network=network, **words)
+
+    @torch.no_grad()
+    def start(self) -> None:
+        """Begin at the row whose paintings of some crops come nearest to the style."""
+        x = self._laid(self.crops.plain(TRIED))
+        found = []
+        for row in self.trained.styles:
+            self.network.rows[1] = row
+            made = self._painted(x, torch.ones(TRIED, 1), torch.full((TRIED,), 0.5))
+            seen_of = grams(self.eyes, self.eyes(made, STYLE_LAYERS), STYLE_LAYERS)
+            wanted = {layer: g.expand(TRIED, -1, -1) for layer, g in self.grams.items()}
+            found.append(float(style_far(seen_of, wanted).mean()))
+        self.network.rows[1] = self.trained.styles[found.index(min(found))]
+
+    def _write(self, step: int) -> None:
+        known = {ROW: self.network.rows[1].detach().cpu(), MAKER: self.trained.sha256}
+        save_style(self.folder / f"{self.names[0]}{ENDING}", known, name=self.names[0])
 
 
 def content_weights(strengths: Tensor, *, scale: float) -> Tensor:
@@ -269,6 +310,63 @@ def feed(
         folder=folder,
         provenance=origin | {"options": options.model_dump()},
     )
+    _trained(recipe, options, origin, report=report)
+    return folder / FILE
+
+
+def teach(
+    options: Feed,
+    *,
+    to: str | Path = "multistyle",
+    network: str = "petit",
+    photos: Sequence[Path],
+    style: Path,
+    folder: Path,
+    device: torch.device,
+    report: Report = silent,
+) -> Path:
+    """Teach a trained network one more style; the others stay as they are, to the bit.
+
+    Args:
+        options: of the recipe; its architecture has no say.
+        to: the bundled network, or a file.
+        network: name or file of the network that the losses look with.
+        photos: folders of pictures to learn from.
+        style: the picture.
+        folder: where to write; it is made.
+        device: where to compute.
+        report: is told of every step.
+
+    Returns:
+        The style, a small file that serves as a style of `multistyle`.
+
+    Raises:
+        ImpastoError: as `feed`, or the network has no strength to be chosen.
+    """
+    trained = bundled() if to == "multistyle" else load(to)
+    if len(trained.network.rows) == len(trained.names):
+        raise OptionError(f"{to} cannot learn a style: it has no row that returns the picture")
+    found = pictures(photos)
+    origin = {
+        "eyes": zoo.fingerprint(network),
+        "pictures": listed(found),
+        "style": digest(style),
+        "to": trained.sha256.tolist(),
+    }
+    recipe = Teaching(
+        options,
+        trained=trained,
+        eyes=_eyes(network, device),
+        photos=split(found),
+        styles={style.stem: media.read(style)},
+        folder=folder,
+        provenance={},
+    )
+    _trained(recipe, options, origin, report=report)
+    return folder / f"{style.stem}{ENDING}"
+
+
+def _trained(recipe: Feeding, options: Feed, origin: dict[str, Any], *, report: Report) -> None:
     course = Course(
         options.steps,
         options.rate,
@@ -276,8 +374,8 @@ def feed(
         save_every=options.save_every,
         factors={"rows": ROWS_FASTER},
     )
-    train(recipe, course, folder=folder, identity=options.model_dump() | origin, report=report)
-    return folder / FILE
+    identity = options.model_dump() | origin
+    train(recipe, course, folder=recipe.folder, identity=identity, report=report)
 
 
 def _eyes(network: str, device: torch.device) -> VGG:
@@ -291,7 +389,7 @@ def _eyes(network: str, device: torch.device) -> VGG:
 def _begun(options: Feed, begin: Path | None, names: Sequence[str]) -> Transformer:
     """The network to train: a new one, or that of a file."""
     if begin:
-        trained = transformer.load(begin)
+        trained = load(begin)
         if len(trained.network.rows) != 1 + len(names):
             raise OptionError(f"begin must hold {len(names)} styles; {begin} does not")
         return trained.network.requires_grad_(True)

@@ -87,9 +87,7 @@ class Universal(Options):
         if not styles:
             raise OptionError("at least one style is needed")
         for style in styles:
-            if style.measured is not None and not fits(style.measured):
-                raise OptionError("measured must hold the mean and covariance of petit's taps")
-            if style.measured is None and style.image is None:
+            if style.image is None and not fits(style.measured or {}):
                 raise OptionError("a style must have a picture, or what was measured of one")
         return self.placed(zoo.load("petit"), device_of(styles[0]))
 

@@ -13,6 +13,7 @@ from impasto.core.errors import MediaError, WeightsError
 from impasto.core.tensors import Image
 from impasto.media.image import write_bytes
 from impasto.nets import petit, zoo
+from impasto.nets.trained import MAKER, ROW
 from impasto.nets.vgg import VGG
 from impasto.ops.resample import fit, resize
 from impasto.ops.stats import Moments, moments, products
@@ -67,7 +68,7 @@ class Palette:
 @torch.no_grad()
 def known(network: VGG, style: Style, taps: Sequence[str], *, long_side: int) -> dict[str, Moments]:
     """Tap to the moments of one style, its picture brought to this long side."""
-    if style.measured is not None:
+    if style.measured and f"{taps[0]}.mean" in style.measured:
         parts = {
             tap: [style.measured[f"{tap}.{part}"][None].double() for part in Moments._fields]
             for tap in taps
@@ -111,7 +112,7 @@ def save_style(path: str | Path, measured: Measured, *, name: str = "") -> None:
 
     Args:
         path: the file; safetensors inside.
-        measured: see `Measured`.
+        measured: see `Measured`; or the row of a network that paints, see `nets.transformer`.
         name: of the picture, for people.
 
     Raises:
@@ -120,11 +121,12 @@ def save_style(path: str | Path, measured: Measured, *, name: str = "") -> None:
     from safetensors.torch import save
 
     tensors = {key: value.detach().cpu().contiguous() for key, value in measured.items()}
-    write_bytes(path, save(tensors, {"petit": zoo.models()["petit"].sha256, "name": name}))
+    said = {"petit": zoo.models()["petit"].sha256} if fits(measured) else {}
+    write_bytes(path, save(tensors, said | {"name": name}))
 
 
 def load_style(path: str | Path) -> dict[str, Tensor]:
-    """What `save_style` wrote; `Style.measured` takes it.
+    """What `save_style` wrote: statistics, or the row of a network; `Style.measured` takes it.
 
     Raises:
         MediaError: the file cannot be read, or is none of these.
@@ -141,9 +143,10 @@ def load_style(path: str | Path) -> dict[str, Tensor]:
         raise MediaError(f"{path} cannot be read: {error.strerror or error}") from error
     except (SafetensorError, ValueError, KeyError) as error:
         raise MediaError(f"{path} is no .style file, or damaged") from error
-    if not fits(measured):
+    learnt = {ROW, MAKER} <= measured.keys() and measured[ROW].isfinite().all()
+    if not fits(measured) and not learnt:
         raise MediaError(f"{path} does not hold the statistics of a style")
-    if _metadata(data).get("petit") != zoo.models()["petit"].sha256:
+    if fits(measured) and _metadata(data).get("petit") != zoo.models()["petit"].sha256:
         raise WeightsError(f"{path} was measured with another version of petit; measure it again")
     return measured
 

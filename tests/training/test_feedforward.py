@@ -1,0 +1,153 @@
+"""Training networks that paint in one pass."""
+
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from impasto.core.errors import OptionError
+from impasto.core.options import build
+from impasto.media.image import write
+from impasto.methods.gatys import content_weight
+from impasto.nets import trained, zoo
+from impasto.nets.trained import MAKER, ROW
+from impasto.nets.transformer import Slim
+from impasto.training import feedforward
+from impasto.training.feedforward import Feed, content_weights, feed, teach
+from impasto.universal.palette import load_style
+
+SMALL = {"batch": 2, "size": 64, "style_size": 64, "save_every": 3, "samples": 1, "rate": 5e-3}
+
+
+@pytest.fixture
+def folders(tmp_path, eyes, monkeypatch):
+    """Photographs, two styles, and eyes that know nothing."""
+    monkeypatch.setattr(zoo, "load", lambda *_, **__: eyes)
+    generator = torch.Generator().manual_seed(0)
+    for kind, count in (("photos", 3), ("styles", 2)):
+        (tmp_path / kind).mkdir()
+        for i in range(count):
+            coarse = torch.rand((1, 3, 6, 8), generator=generator)
+            picture = torch.nn.functional.interpolate(coarse, (72, 96), mode="bilinear")
+            write(picture, tmp_path / kind / f"{kind}-{i}.png")
+    return tmp_path
+
+
+def _feed(folders, *, steps, folder="run", **words):
+    return feed(
+        build(Feed, SMALL | {"steps": steps} | words),
+        photos=[folders / "photos"],
+        styles=sorted((folders / "styles").iterdir()),
+        folder=folders / folder,
+        device=torch.device("cpu"),
+    )
+
+
+def test_strength_weighs_the_content_as_gatys_does():
+    strengths = torch.tensor([0.1, 0.5, 0.75, 1.0])
+    expected = torch.tensor([content_weight(float(s)) for s in strengths])
+    assert torch.allclose(content_weights(strengths, scale=1.0), expected)
+
+
+def test_a_run_that_is_taken_up_again_ends_in_the_same_bits(folders):
+    whole = load_file(_feed(folders, steps=6))
+    real = feedforward.Feeding.show
+
+    class Killed(Exception):  # noqa: N818 - the power fails
+        pass
+
+    def show(self, step):
+        real(self, step)
+        if step == 6:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(feedforward.Feeding, "show", show)
+        with pytest.raises(Killed):
+            _feed(folders, steps=6, folder="killed")
+    again = load_file(_feed(folders, steps=6, folder="killed"))
+    assert whole.keys() == again.keys()
+    assert all(torch.equal(whole[key], again[key]) for key in whole)
+
+
+def test_the_losses_fall_and_the_styles_part(folders):
+    path = _feed(folders, steps=30)
+    rows = (folders / "run" / "log.csv").read_text().splitlines()
+    assert len(rows) > 1
+    known = trained.load(path)
+    assert known.names == ("styles-0", "styles-1")
+    x = torch.rand((1, 3, 64, 64), generator=torch.Generator().manual_seed(1))
+    one, two = (known.network(x, row[None]) for row in known.styles)
+    assert float((one - two).abs().mean()) > 0.01
+
+
+def test_what_is_wanted_of_a_mixture_is_mixed(folders, monkeypatch):
+    """At mixture (a, 1 − a) the Gram matrices that are asked for lie so between the styles'."""
+    monkeypatch.setattr(feedforward, "train", lambda recipe, *_, **__: made.append(recipe))
+    made = []
+    _feed(folders, steps=1, mixed_share=1.0)
+    shares, strengths = made[0]._drawn(1000)
+    assert torch.allclose(shares.sum(1), torch.ones(1000))
+    assert 0.4 < float(shares[:, 0].mean()) < 0.6
+    assert float(((shares > 0.01) & (shares < 0.99)).any(1).float().mean()) > 0.4
+    assert 0.7 < float((strengths == 0.5).float().mean()) < 0.8
+    assert strengths.min() >= feedforward.WEAKEST
+
+
+def test_one_more_style_leaves_the_others_as_they_are(folders):
+    path = _feed(folders, steps=3)
+    before = load_file(path)
+    kept = path.with_name("kept.safetensors")
+    shutil.copy(path, kept)
+    known = trained.load(kept)
+    taught = teach(
+        build(Feed, SMALL | {"steps": 6}),
+        to=kept,
+        photos=[folders / "photos"],
+        style=folders / "photos" / "photos-0.png",
+        folder=folders / "taught",
+        device=torch.device("cpu"),
+    )
+    measured = load_style(taught)
+    assert torch.equal(measured[MAKER], known.sha256)
+    assert measured[ROW].shape == known.styles[0].shape
+    assert min(float((measured[ROW] - row).abs().max()) for row in known.styles) > 1e-3
+    after = load_file(kept)
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_nothing_but_the_row_learns(folders, monkeypatch):
+    monkeypatch.setattr(feedforward, "train", lambda recipe, *_, **__: made.append(recipe))
+    made = []
+    network = Slim(3)
+    monkeypatch.setattr(
+        feedforward, "load", lambda _: trained.build(network.state_dict(), names=["a", "b"])
+    )
+    teach(
+        build(Feed, SMALL),
+        to="some.safetensors",
+        photos=[folders / "photos"],
+        style=folders / "styles" / "styles-0.png",
+        folder=folders / "taught",
+        device=torch.device("cpu"),
+    )
+    (recipe,) = made
+    recipe.start()
+    assert [name for name, p in recipe.network.named_parameters() if p.requires_grad] == ["rows"]
+    sum(recipe.losses(0).values()).backward()
+    gradient = recipe.network.rows.grad
+    assert not gradient[0].any()
+    assert gradient[1].any()
+
+
+def test_two_styles_of_one_name_are_refused(folders):
+    style = folders / "styles" / "styles-0.png"
+    with pytest.raises(OptionError, match="different names"):
+        feed(
+            build(Feed, SMALL),
+            photos=[folders / "photos"],
+            styles=[style, style],
+            folder=folders / "run",
+            device=torch.device("cpu"),
+        )
