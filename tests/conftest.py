@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from impasto import methods
-from impasto.nets import decoder, petit, zoo
+from impasto.nets import decoder, petit, trained, zoo
+from impasto.nets.transformer import Slim
 from impasto.nets.vgg import VGG
 
 # A warning that torch gives once per process would fail whichever test happens to be first.
@@ -50,6 +51,19 @@ def random_weights(monkeypatch, eyes) -> None:
     monkeypatch.setattr(zoo, "load", lambda *_, **__: copy.deepcopy(eyes))
     monkeypatch.setattr(decoder, "decoders", lambda: copy.deepcopy(inverses), raising=False)
     monkeypatch.setattr(decoder, "styled", lambda: copy.deepcopy(one), raising=False)
+    painter = _painter(generator)
+    monkeypatch.setattr(trained, "bundled", lambda: painter)
+
+
+def _painter(generator: torch.Generator) -> trained.Trained:
+    """A network of three styles that makes pictures with contrast."""
+    state = Slim(4, widths=(8, 16, 24), blocks=1).state_dict()
+    for key, value in state.items():
+        noise = torch.randn(value.shape, generator=generator)
+        seen = value[0].numel() if key != "rows" else 4
+        state[key] = (value if key == "rows" else 0) + noise * (1.0 / seen) ** 0.5
+    state["rows"][:, -6:-3], state["rows"][:, -3:] = 0.5, -1
+    return trained.build(state, names=["a", "b", "c"], sha256="0" * 64)
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ import torch
 
 from impasto.core.contract import Measuring, Style, Stylizer
 from impasto.core.errors import OptionError
-from impasto.jobs.sources import is_work, opened
+from impasto.jobs.sources import opened
 from impasto.jobs.spec import Job
 from impasto.media.image import Source
 from impasto.nets import trained, zoo
+from impasto.nets.gallery import works
 from impasto.universal.method import LONGEST
 from impasto.universal.palette import ENDING, load_style
 
@@ -121,7 +122,8 @@ def _style(source: Source, share: float, side: int, device: str) -> Style:
         case suffix if suffix in trained.ENDINGS:
             known = trained.load(source).network.state_dict()
         case _:
+            by_name = isinstance(source, str) and source in works()
             image = opened(source, long_side=side).to(device)
-            known = trained.bundled().known(str(source)) if is_work(source) else {}
+            known = trained.bundled().known(str(source)) if by_name else {}
     measured = {name: value.to(device) for name, value in known.items()}
     return Style(image, share, measured=measured or None)

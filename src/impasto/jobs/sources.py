@@ -36,8 +36,6 @@ def opened(source: Source, *, long_side: int) -> Image:
     """
     if is_painted(source):
         return _painted(str(source), long_side=long_side)
-    if is_work(source):
-        return read(works()[str(source)].rendering)
     if isinstance(source, str | Path):
         height, width = large.measure(source)
         if height * width > LIMIT:
@@ -110,17 +108,14 @@ def measured(source: Source) -> tuple[int, int]:
     return large.measure(source) if isinstance(source, str | Path) else measure(source)
 
 
-def is_work(source: Source) -> bool:
-    """Whether it is the name of a style that the bundled network was trained for."""
-    return isinstance(source, str) and source in works()
-
-
 def is_painted(source: Source) -> bool:
-    """Whether code paints it: `":name"` or `":name@seed"`."""
-    return isinstance(source, str) and source.startswith(":")
+    """Whether it comes with the package: `":name"` or `":name@seed"`, or a style known by name."""
+    return isinstance(source, str) and (source.startswith(":") or source in works())
 
 
 def _painted(source: str, *, long_side: int) -> Image:
+    if source in works():
+        return read(works()[source].rendering)
     name, _, seed = source[1:].partition("@")
     if seed and not seed.isdecimal():
         raise OptionError(f"the seed in {source!r} must be a whole number of at least 0")

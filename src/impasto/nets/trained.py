@@ -144,11 +144,12 @@ def is_network(state: Mapping[str, Tensor]) -> bool:
 
 def _empty(state: Mapping[str, Tensor]) -> Transformer:
     styles = len(state["rows"])
-    if "fold.0.weight" not in state:
-        return Paper(styles)
-    half, quarter = state["paint.weight"].shape[1], state["fold.0.weight"].shape[0]
-    blocks = len({key.split(".")[1] for key in state if key.startswith("blocks.")})
-    return Slim(styles, widths=(half, quarter, state["up.weight"].shape[1]), blocks=blocks)
+    with torch.random.fork_rng(devices=()):  # First values are drawn, and of no use.
+        if "fold.0.weight" not in state:
+            return Paper(styles)
+        half, quarter = state["paint.weight"].shape[1], state["fold.0.weight"].shape[0]
+        blocks = len({key.split(".")[1] for key in state if key.startswith("blocks.")})
+        return Slim(styles, widths=(half, quarter, state["up.weight"].shape[1]), blocks=blocks)
 
 
 def _from_examples(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
