@@ -13,8 +13,9 @@ from impasto.methods.gatys import content_weight
 from impasto.nets import trained, zoo
 from impasto.nets.trained import MAKER, ROW
 from impasto.nets.transformer import Slim
-from impasto.training import feedforward
-from impasto.training.feedforward import Feed, content_weights, feed, teach
+from impasto.training import feedforward, teaching
+from impasto.training.feedforward import Feed, content_weights, feed
+from impasto.training.teaching import teach
 from impasto.universal.palette import load_style
 
 SMALL = {"batch": 2, "size": 64, "style_size": 64, "save_every": 3, "samples": 1, "rate": 5e-3}
@@ -122,7 +123,7 @@ def test_nothing_but_the_row_learns(folders, monkeypatch):
     made = []
     network = Slim(3)
     monkeypatch.setattr(
-        feedforward, "load", lambda _: trained.build(network.state_dict(), names=["a", "b"])
+        teaching, "load", lambda _: trained.build(network.state_dict(), names=["a", "b"])
     )
     teach(
         build(Feed, SMALL),

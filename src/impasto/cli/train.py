@@ -18,9 +18,10 @@ from impasto.training.data import pictures
 from impasto.training.decoder import decode
 from impasto.training.distill import Distill
 from impasto.training.distill import distill as learn
-from impasto.training.feedforward import Feed, feed, teach
+from impasto.training.feedforward import Feed, feed
 from impasto.training.loop import CHECKPOINT
 from impasto.training.mirrors import Decode
+from impasto.training.teaching import teach
 
 _RECIPE = Group("The recipe", sort_key=1)
 

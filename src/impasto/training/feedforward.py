@@ -1,4 +1,4 @@
-"""Train networks that paint in one pass, for one style or for many, and teach them one more.
+"""Train networks that paint in one pass, for one style or for many.
 
 After Johnson, Alahi and Fei-Fei, ECCV 2016 (perceptual losses), and Dumoulin, Shlens and Kudlur,
 ICLR 2017 (many styles in one network). Ours:
@@ -9,7 +9,6 @@ ICLR 2017 (many styles in one network). Ours:
 3. Some pictures are painted in a mixture of two styles, whose Gram matrices are mixed alike.
 """
 
-import copy
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any, Literal
 import torch
 from pydantic import Field
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.core.errors import OptionError
@@ -29,7 +28,7 @@ from impasto.losses import PIXELS, Grain, outside, total_variation
 from impasto.media import image as media
 from impasto.nets import zoo
 from impasto.nets.fetch import digest
-from impasto.nets.trained import MAKER, ROW, Trained, bundled, load
+from impasto.nets.trained import load
 from impasto.nets.transformer import Paper, Slim, Transformer
 from impasto.nets.vgg import VGG, bfloat16_is_fast
 from impasto.ops.resample import fit, resize
@@ -37,7 +36,6 @@ from impasto.training.data import Crops, listed, pictures, split
 from impasto.training.distances import far, grams, seen, style_far
 from impasto.training.loop import Course, train
 from impasto.training.sheet import squares
-from impasto.universal.palette import ENDING, save_style
 
 FILE = "network.safetensors"
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -52,8 +50,6 @@ ROWS_FASTER = 5.0
 """A row is seen by a few crops of a batch only, and each of its numbers has to go far."""
 SHOWN = 256
 """Side of a picture in a sheet of samples, in pixels."""
-TRIED = 4
-"""Crops on which the first row of a new style is chosen."""
 APART = 0.3
 """Deviation of first rows: styles that begin alike part late."""
 
@@ -216,41 +212,6 @@ class Feeding:
         return x.to(self.device).contiguous(memory_format=torch.channels_last)
 
 
-class Teaching(Feeding):
-    """The recipe for one more style of a network that is trained: nothing but its row.
-
-    Args:
-        trained: the network; it begins with the row that does best of those that it has.
-        words: further arguments of `Feeding`.
-    """
-
-    def __init__(self, options: Feed, *, trained: Trained, **words: Any) -> None:
-        self.trained = trained
-        network = copy.deepcopy(trained.network)
-        first = network.rows[:1]
-        network.rows = nn.Parameter(torch.cat([first, first]))
-        # A gradient of the first row is dropped: the way to the other styles begins there too.
-        network.rows.register_hook(lambda g: g * torch.tensor([[0.0], [1.0]]).to(g))
-        super().__init__(options, network=network, **words)
-
-    @torch.no_grad()
-    def start(self) -> None:
-        """Begin at the row whose paintings of some crops come nearest to the style."""
-        x = self._laid(self.crops.plain(TRIED))
-        found = []
-        for row in self.trained.styles:
-            self.network.rows[1] = row
-            made = self._painted(x, torch.ones(TRIED, 1), torch.full((TRIED,), 0.5))
-            seen_of = grams(self.eyes, self.eyes(made, STYLE_LAYERS), STYLE_LAYERS)
-            wanted = {layer: g.expand(TRIED, -1, -1) for layer, g in self.grams.items()}
-            found.append(float(style_far(seen_of, wanted).mean()))
-        self.network.rows[1] = self.trained.styles[found.index(min(found))]
-
-    def _write(self, step: int) -> None:
-        known = {ROW: self.network.rows[1].detach().cpu(), MAKER: self.trained.sha256}
-        save_style(self.folder / f"{self.names[0]}{ENDING}", known, name=self.names[0])
-
-
 def content_weights(strengths: Tensor, *, scale: float) -> Tensor:
     """What the content weighs beside a style of 1, for strengths (N,)."""
     odds = (1 - strengths) / strengths.clamp_min(WEAKEST)
@@ -295,7 +256,7 @@ def feed(
     if len(set(names)) < len(names):
         raise OptionError("styles must have different names")
     painter = _begun(options, begin, names)
-    eyes = _eyes(network, device)
+    eyes = eyes_of(network, device)
     origin = {
         "eyes": zoo.fingerprint(network),
         "pictures": listed(found),
@@ -310,63 +271,12 @@ def feed(
         folder=folder,
         provenance=origin | {"options": options.model_dump()},
     )
-    _trained(recipe, options, origin, report=report)
+    run(recipe, options, origin, report=report)
     return folder / FILE
 
 
-def teach(
-    options: Feed,
-    *,
-    to: str | Path = "multistyle",
-    network: str = "petit",
-    photos: Sequence[Path],
-    style: Path,
-    folder: Path,
-    device: torch.device,
-    report: Report = silent,
-) -> Path:
-    """Teach a trained network one more style; the others stay as they are, to the bit.
-
-    Args:
-        options: of the recipe; its architecture has no say.
-        to: the bundled network, or a file.
-        network: name or file of the network that the losses look with.
-        photos: folders of pictures to learn from.
-        style: the picture.
-        folder: where to write; it is made.
-        device: where to compute.
-        report: is told of every step.
-
-    Returns:
-        The style, a small file that serves as a style of `multistyle`.
-
-    Raises:
-        ImpastoError: as `feed`, or the network has no strength to be chosen.
-    """
-    trained = bundled() if to == "multistyle" else load(to)
-    if len(trained.network.rows) == len(trained.names):
-        raise OptionError(f"{to} cannot learn a style: it has no row that returns the picture")
-    found = pictures(photos)
-    origin = {
-        "eyes": zoo.fingerprint(network),
-        "pictures": listed(found),
-        "style": digest(style),
-        "to": trained.sha256.tolist(),
-    }
-    recipe = Teaching(
-        options,
-        trained=trained,
-        eyes=_eyes(network, device),
-        photos=split(found),
-        styles={style.stem: media.read(style)},
-        folder=folder,
-        provenance={},
-    )
-    _trained(recipe, options, origin, report=report)
-    return folder / f"{style.stem}{ENDING}"
-
-
-def _trained(recipe: Feeding, options: Feed, origin: dict[str, Any], *, report: Report) -> None:
+def run(recipe: Feeding, options: Feed, origin: dict[str, Any], *, report: Report) -> None:
+    """Train to the end, in the recipe's folder; `origin` must not change within a run."""
     course = Course(
         options.steps,
         options.rate,
@@ -378,7 +288,13 @@ def _trained(recipe: Feeding, options: Feed, origin: dict[str, Any], *, report: 
     train(recipe, course, folder=recipe.folder, identity=identity, report=report)
 
 
-def _eyes(network: str, device: torch.device) -> VGG:
+def eyes_of(network: str, device: torch.device) -> VGG:
+    """The network that the losses look with.
+
+    Raises:
+        OptionError: it does not reach all layers.
+        WeightsError: it cannot be had.
+    """
     eyes = zoo.load(network).to(device)
     wanted = (*STYLE_LAYERS, CONTENT_LAYER)
     if missing := [layer for layer in wanted if layer not in eyes.layers]:
