@@ -8,9 +8,11 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from impasto import methods
 from impasto.cli.main import COMMANDS, main
 from impasto.media.image import from_array, read
-from impasto.nets.zoo import decoders, models
+from impasto.nets.gallery import works
+from impasto.nets.zoo import decoders, models, painters
 from impasto.painted import describe, names, paint
 
 
@@ -66,21 +68,24 @@ def test_refusals(capsys, tmp_path, words, sentence):
 def test_methods_are_listed_with_what_they_do(capsys, tint):
     assert main(["methods"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["adain", "auto", "gatys", "tint", "wct"]
-    assert lines[3].endswith("Move colours towards the mean colour of the styles.")
+    shown = dict(line.split(maxsplit=1) for line in lines)
+    assert [*shown] == list(methods.names())
+    assert shown["tint"] == "Move colours towards the mean colour of the styles."
 
 
 def test_models_are_listed_with_their_state(capsys):
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == [*models(), *decoders()]
+    assert [line.split()[0] for line in lines] == [*models(), *decoders(), *painters()]
     assert "bundled" in lines[0]
 
 
 def test_styles_are_listed_and_painted(capsys):
     assert main(["styles"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(maxsplit=1) for line in lines] == [[f":{n}", describe(n)] for n in names()]
+    shown = [line.split(maxsplit=1) for line in lines]
+    known = [[work.name, f"{work.painter}: {work.about}"] for work in works().values()]
+    assert shown == known + [[f":{n}", describe(n)] for n in names()]
     name = names()[0]
     assert main(["styles", f":{name}", "-o", "a.png", "--size", "32", "--seed", "5"]) == 0
     assert capsys.readouterr().out == "a.png\n"

@@ -24,7 +24,9 @@ from impasto.core.errors import OptionError
 from impasto.core.options import Options
 from impasto.core.progress import Report, silent
 from impasto.core.tensors import Image
-from impasto.losses import PIXELS, Grain, outside, total_variation
+from impasto.losses.loss import PIXELS
+from impasto.losses.pixels import outside, total_variation
+from impasto.losses.statistics import Grain
 from impasto.media import image as media
 from impasto.nets import zoo
 from impasto.nets.fetch import digest
