@@ -20,6 +20,7 @@ COMMANDS = {
     "measure": ("impasto.cli.blend:measure", "Keep what is measured of a style in a small file."),
     "info": ("impasto.cli.replay:info", "Show the recipe that a picture holds."),
     "replay": ("impasto.cli.replay:replay", "Make a picture again from its recipe."),
+    "upscale": ("impasto.cli.upscale:upscale", "Enlarge a picture, twice or four times."),
     "methods": ("impasto.cli.look:methods", "List the methods of style transfer."),
     "models": ("impasto.cli.look:models", "List the feature networks."),
     "styles": (

@@ -21,6 +21,8 @@ from impasto.training.distill import distill as learn
 from impasto.training.feedforward import Feed, feed
 from impasto.training.loop import CHECKPOINT
 from impasto.training.mirrors import Decode
+from impasto.training.superres import Enlarge
+from impasto.training.superres import learn as learn_to_enlarge
 from impasto.training.teaching import teach
 
 _RECIPE = Group("The recipe", sort_key=1)
@@ -152,7 +154,7 @@ def multistyle(
     *,
     styles: Annotated[
         Path | None,
-        Parameter(help="Folder of pictures to imitate; their names become the styles'."),
+        Parameter(help="Folder of pictures to imitate, each named as its style."),
     ] = None,
     add_style: Annotated[
         Path | None, Parameter(help="Learn this picture alone, as a .style file for --to.")
@@ -198,6 +200,31 @@ def multistyle(
     return _run(training, out=out, quiet=quiet)
 
 
+def upscaler(
+    *,
+    photos: Photos,
+    paintings: Paintings = None,
+    network: Looks = "petit",
+    out: Out,
+    quiet: Quiet = False,
+    options: dict[str, Any],
+) -> int:
+    """Train the network that doubles pictures."""
+    return _run(
+        lambda report: learn_to_enlarge(
+            build(Enlarge, options),
+            network=network,
+            photos=photos,
+            paintings=paintings or (),
+            folder=out,
+            device=_device(),
+            report=report,
+        ),
+        out=out,
+        quiet=quiet,
+    )
+
+
 def _device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -223,3 +250,4 @@ app.command(with_flags(distill, Distill, group=lambda *_: _RECIPE), name="distil
 app.command(with_flags(decoder, Decode, group=lambda *_: _RECIPE), name="decoder")
 app.command(with_flags(johnson, Feed, group=lambda *_: _RECIPE), name="johnson")
 app.command(with_flags(multistyle, Feed, group=lambda *_: _RECIPE), name="multistyle")
+app.command(with_flags(upscaler, Enlarge, group=lambda *_: _RECIPE), name="upscaler")

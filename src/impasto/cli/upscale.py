@@ -1,0 +1,33 @@
+"""`impasto upscale`: a picture larger, for print."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from impasto.cli.terminal import bar
+from impasto.core.errors import OptionError
+from impasto.media.image import check_writable, describe, load, measure, write
+from impasto.nets.upscaler import FACTORS, enlarge
+
+
+def upscale(
+    picture: Annotated[str, Parameter(help="The picture to enlarge.")],
+    /,
+    *,
+    output: Annotated[Path, Parameter(alias="-o", help="Where to write it.")],
+    by: Annotated[int, Parameter(help="How many times as high and wide: 2 or 4.")] = 2,
+    quiet: Annotated[
+        bool, Parameter(alias="-q", negative=(), help="Say nothing on the way.")
+    ] = False,
+) -> None:
+    """Enlarge a picture by a network that keeps edges sharp."""
+    if by not in FACTORS:
+        raise OptionError(f"by must be one of {', '.join(map(str, FACTORS))}; got {by}")
+    check_writable(output, long_side=by * max(measure(picture)))
+    image, metadata = load(picture), describe(picture)
+    with bar(quiet=quiet) as report:
+        large = enlarge(image, by=by, report=report)
+    write(large, output, metadata=metadata)
+    sys.stdout.write(f"{output}\n")
