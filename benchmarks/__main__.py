@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import quality, speed, universal
+from benchmarks import multistyle, quality, speed, universal
 
 RESULTS = Path(__file__).parent / "results"
 PARTS = {
@@ -27,6 +27,8 @@ PARTS = {
     "universal_quality": universal.universal_quality,
     "auto_gain": universal.auto_gain,
     "faithful": universal.faithful,
+    "multistyle": multistyle.multistyle,
+    "mixing": multistyle.mixing,
 }
 
 

@@ -1,0 +1,123 @@
+"""The bundled network of many styles: how good, how even in between, and beside Gatys' method."""
+
+from itertools import pairwise
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from benchmarks.pairs import JUDGE, SHARED, judging_network, picture
+from benchmarks.quality import PICTURES, need_shared, verdict
+from impasto.core.contract import Frame, Style
+from impasto.evaluate.compare import summarise
+from impasto.media.image import from_array, write
+from impasto.methods import load
+from impasto.nets import trained
+from impasto.painted import paint
+from impasto.training.data import pictures, split
+
+PAINTINGS = {
+    "starry-night-of-van-gogh": "examples/starry_night.jpg",
+    "scream-of-munch": "examples/the_scream.jpg",
+    "wave-of-hokusai": "examples/great_wave.jpg",
+    "hills-of-macdonald": "paintings/alexander-mackenzie_journals.jpg",
+    "parliament-of-monet": "paintings/joseph-conrad_the-secret-agent.jpg",
+    "facets-of-gleizes": "paintings/karel-capek_r-u-r_paul-selver_nigel-playfair.jpg",
+    "rain-of-hassam": "paintings/sinclair-lewis_main-street.jpg",
+    "corridor-of-van-gogh": "paintings/thomas-mann_the-magic-mountain_h-t-lowe-porter.jpg",
+    "vision-of-ciurlionis": "paintings/robert-w-chambers_the-king-in-yellow.jpg",
+    "diva-of-the-twenties": "paintings/w-e-b-du-bois_dark-princess.jpg",
+}
+"""The paintings after which styles were trained, below ../shared/data; the others are by code."""
+SIZE = 512
+PHOTOS, EACH, BESIDE = 20, 4, 1
+"""Photographs not trained on, styles a photograph, and how many of those Gatys' method does too."""
+STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def painting(name: str) -> Tensor:
+    """What a style was trained on."""
+    if name in PAINTINGS:
+        return picture(PAINTINGS[name], long_side=SIZE)
+    return from_array(paint(name, width=SIZE, height=SIZE * 3 // 4))
+
+
+def painted(content: Tensor, *names: str, weights=(1.0,), **options: object) -> Tensor:
+    """A photograph in a mixture of styles."""
+    known = trained.bundled()
+    styles = [
+        Style(None, weight, measured=known.known(name))
+        for name, weight in zip(names, weights, strict=True)
+        if weight > 0
+    ]
+    method = load("multistyle")(**options)
+    return method.prepare(styles, generator=torch.Generator())(Frame(content))
+
+
+def optimised(content: Tensor, name: str) -> Tensor:
+    """The same by Gatys' method, with the network that the losses of training looked with."""
+    generator = torch.Generator().manual_seed(0)
+    return load("gatys")().prepare([Style(painting(name))], generator=generator)(Frame(content))
+
+
+def photographs() -> list[Tensor]:
+    """Photographs of COCO that were held out, at the size of the benchmark."""
+    held = [p for p in split(pictures([SHARED / "data" / "photos"]))[1] if "coco" in p.parts]
+    more = [p for p in split(pictures([SHARED / "data" / "photos"]))[1] if "imagenet" in p.parts]
+    paths = (held + more)[:PHOTOS]
+    return [picture(path.relative_to(SHARED / "data"), long_side=SIZE) for path in paths]
+
+
+def multistyle() -> dict[str, object]:
+    """Every style on some of twenty photographs, some of them by Gatys' method as well."""
+    need_shared()
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    network, names = judging_network(), trained.bundled().names
+    rows: dict[str, dict[str, list]] = {name: {"ours": [], "gatys": []} for name in names}
+    for i, photo in enumerate(photographs()):
+        for j in range(EACH):
+            name = names[(i * EACH + j) % len(names)]
+            style = painting(name)
+            out = painted(photo, name)
+            write(out, PICTURES / f"multistyle-{i:02}-{name}.png")
+            rows[name]["ours"].append(verdict(out, photo, style, network))
+            if j < BESIDE:
+                other = optimised(photo, name)
+                rows[name]["gatys"].append(
+                    (rows[name]["ours"][-1], verdict(other, photo, style, network))
+                )
+    ours = [v for row in rows.values() for v in row["ours"]]
+    both = [pair for row in rows.values() for pair in row["gatys"]]
+    return {
+        "summary": summarise(ours).as_dict()
+        | {
+            "style_over_gatys": median(a.result.style / b.result.style for a, b in both),
+            "content_over_gatys": median(a.result.content / b.result.content for a, b in both),
+        },
+        "styles": {name: summarise(row["ours"]).as_dict() for name, row in rows.items()},
+        "judge": JUDGE.name,
+    }
+
+
+def mixing() -> dict[str, object]:
+    """Whether each step between two styles comes nearer to the one and leaves the other."""
+    need_shared()
+    network, names = judging_network(), trained.bundled().names
+    photo, even, found = photographs()[0], 0, {}
+    for one, other in zip(names, names[5:] + names[:5], strict=True):
+        goals = painting(one), painting(other)
+        ways = []
+        for goal in goals:
+            ways.append(
+                [
+                    verdict(
+                        painted(photo, one, other, weights=(1 - t, t)), photo, goal, network
+                    ).result.style
+                    for t in STEPS
+                ]
+            )
+        rises = all(a <= b for a, b in pairwise(ways[0]))
+        falls = all(a >= b for a, b in pairwise(ways[1]))
+        even += rises and falls
+        found[f"{one} to {other}"] = ways
+    return {"summary": {"even": even, "of": len(found)}, "ways": found}
