@@ -14,6 +14,7 @@ from impasto.cli.terminal import bar
 from impasto.core.errors import OptionError
 from impasto.core.options import build
 from impasto.core.progress import Report
+from impasto.training import ranks
 from impasto.training.data import pictures
 from impasto.training.decoder import decode
 from impasto.training.distill import Distill
@@ -234,7 +235,7 @@ def _run(training: Callable[[Report], Path], *, out: Path, quiet: bool) -> int:
     # Threads inherit this from the one that starts them, so it comes before all work.
     torch.set_flush_denormal(True)
     try:
-        with bar(quiet=quiet) as report:
+        with bar(quiet=quiet or ranks.rank() > 0) as report:
             weights = training(report)
     except KeyboardInterrupt:
         kept = (out / CHECKPOINT).exists()

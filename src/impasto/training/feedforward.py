@@ -34,6 +34,7 @@ from impasto.nets.trained import load
 from impasto.nets.transformer import Paper, Slim, Transformer
 from impasto.nets.vgg import VGG, bfloat16_is_fast
 from impasto.ops.resample import fit, resize
+from impasto.training import ranks
 from impasto.training.data import Crops, listed, pictures, split
 from impasto.training.distances import far, grams, seen, style_far
 from impasto.training.loop import Course, train
@@ -258,7 +259,7 @@ def feed(
     if len(set(names)) < len(names):
         raise OptionError("styles must have different names")
     painter = _begun(options, begin, names)
-    eyes = eyes_of(network, device)
+    eyes = eyes_of(network, ranks.join(device))
     origin = {
         "eyes": zoo.fingerprint(network),
         "pictures": listed(found),

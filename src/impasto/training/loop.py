@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from impasto.core.errors import MediaError, OptionError, WeightsError
 from impasto.core.progress import Progress, Report, silent
 from impasto.media import plot
+from impasto.training import ranks
 
 CHECKPOINT = "checkpoint.safetensors"
 SAVE_SECONDS = 600.0
@@ -112,8 +113,9 @@ def train(
 ) -> None:
     """Train from the beginning, or from the checkpoint in the folder, to the end.
 
-    Writes `log.csv` and `loss.png`, the mean of every loss over `log_every` steps, beside what the
-    recipe shows.
+    Writes `log.csv` and `loss.png`, the mean of every loss over `log_every` steps, and the same for
+    TensorBoard where that is installed, beside what the recipe shows. Processes that `torchrun` has
+    started train one network together.
 
     Args:
         recipe: what to train; its network ends up with its averaged weights.
@@ -143,6 +145,15 @@ def train(
     run.exchange()
 
 
+def _board(folder: Path) -> Any:
+    """What draws the losses for TensorBoard, where that is installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(folder / "tensorboard")
+
+
 class _Run:
     """The state of a training between two steps."""
 
@@ -165,15 +176,18 @@ class _Run:
         self.since: list[dict[str, Tensor]] = []
         """Losses since the last row of the log."""
         self.saved = time.monotonic()
+        self.board: Any = None
 
     def advance(self) -> float:
         """One step; gives the sum of its losses."""
         for group in self.optimizer.param_groups:
             group["lr"] = group["factor"] * self.course.rate_at(self.step)
+        ranks.draw_apart(self.recipe.generator, step=self.step)
         losses = self.recipe.losses(self.step)
         total = torch.stack(list(losses.values())).sum()
         self.optimizer.zero_grad()
         total.backward()
+        ranks.average_gradients(self.parameters.values())
         self.optimizer.step()
         weight = 1 - self.course.decay_at(self.step)
         with torch.no_grad():
@@ -185,6 +199,8 @@ class _Run:
 
     def keep(self) -> None:
         """Log, show and save, whatever of them is due after this step."""
+        if ranks.rank():
+            return
         shown = self.step % self.course.save_every == 0 or self.step == self.course.steps
         if not shown and self.step % self.course.log_every:
             return
@@ -215,6 +231,7 @@ class _Run:
             self.exchange()
 
     def _log(self) -> None:
+        self.board = self.board or _board(self.folder)
         sums = {name: torch.stack([row[name] for row in self.since]) for name in self.since[0]}
         losses = {name: float(values.mean()) for name, values in sums.items()}
         losses = {"total": sum(losses.values())} | losses
@@ -226,6 +243,8 @@ class _Run:
             )
         self.trace.append(Progress("train", 0.0, self.step, self.recipe.size, losses))
         plot.write_csv(self.trace, self.folder / "log.csv")
+        for name, value in losses.items() if self.board else ():
+            self.board.add_scalar(name, value, self.step)
 
     def _save(self) -> None:
         path = self.folder / CHECKPOINT
