@@ -140,10 +140,11 @@ def test_the_rate_rises_and_falls_by_a_cosine():
 
 def test_another_identity_is_refused_and_nothing_is_changed(tmp_path: Path):
     run(Line(), tmp_path, seed=1, names=("a", "b"))
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     with pytest.raises(OptionError, match="holds a run with seed 1, which cannot go on with 2"):
         run(Line(), tmp_path, seed=2, names=("a", "b"))
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert after == before
 
 
 def test_a_finished_run_stays_as_it_is(tmp_path: Path):
