@@ -25,6 +25,7 @@ from impasto.cli import stylize
 from impasto.evaluate.compare import Summary
 from impasto.jobs.control import built
 from impasto.jobs.sources import weighed
+from impasto.jobs.spec import Job
 from impasto.nets import zoo
 from impasto.training.distill import Distill
 from impasto.wrappers import Controls
@@ -239,15 +240,24 @@ def parse(monkeypatch) -> Any:
         asked.append(command)
 
     def paint(
-        content: str, /, *, style: list[str], method: str = methods.DEFAULT, options: Any, **_: Any
+        content: list[str],
+        /,
+        *,
+        style: list[str] | None = None,
+        method: str | None = None,
+        like: Path | None = None,
+        options: Any,
+        **_: Any,
     ) -> None:
-        built(method, options)
-        for source, _ in weighed(style):
+        assert style or like
+        built(method or methods.DEFAULT, options)
+        for source, _ in weighed(style or []):
             name = str(source).partition("@")[0]
             assert not name.startswith(":") or name[1:] in painted.names()
 
     paint.__signature__ = signature(stylize.paint)  # type: ignore[attr-defined]
     monkeypatch.setattr(stylize, "paint", paint)
+    monkeypatch.setattr(stylize, "settings_of", lambda *_, **__: Job("", []))
     monkeypatch.setattr(cli, "run", only_understand)
     return lambda words: (cli.main(words), asked)
 
@@ -263,7 +273,6 @@ def test_command_lines_are_understood(words, parse, capsys):
     "line",
     [
         "stylise photo.jpg",
-        "stylize photo.jpg",
         "stylize photo.jpg --style a.jpg --bold",
         "stylize photo.jpg --style a.jpg --strength 2",
         "stylize photo.jpg --style a.jpg:0",

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import count, zip_longest
 from os.path import realpath
 from pathlib import Path
@@ -11,12 +12,16 @@ from cyclopts import App, Group, Parameter
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from impasto.cli.batch import Batch
 from impasto.cli.flags import with_flags
 from impasto.cli.main import STOPPED, run, say
+from impasto.cli.streams import STREAM, streamed
 from impasto.cli.terminal import Watch
 from impasto.core.errors import Interrupted, OptionError
+from impasto.jobs.folders import is_many
 from impasto.jobs.memory import parse
 from impasto.jobs.perform import carry
+from impasto.jobs.replay import settings_of
 from impasto.jobs.sources import listed, weighed
 from impasto.jobs.spec import Job
 from impasto.media.image import ENDINGS, check_writable, write
@@ -26,8 +31,9 @@ from impasto.wrappers import Controls
 NEEDED = Group("What most people need", sort_key=1)
 _WHERE = Group("Where", sort_key=2)
 _OPTIONS = Group("More of the method", sort_key=3)
-_WATCHING = Group("Watching", sort_key=4)
-_ADVANCED = Group("Advanced", sort_key=5)
+_MANY = Group("Many pictures", sort_key=4)
+_WATCHING = Group("Watching", sort_key=5)
+_ADVANCED = Group("Advanced", sort_key=6)
 _FIRST = ("strength", "stroke", "color", "smooth", "quality")
 """Options that go with what most people need."""
 
@@ -41,7 +47,9 @@ app = App(name="stylize", help_flags=[], version_flags=[])
 def stylize(*tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)]) -> Any:
     """Build the command for the method that the words name, and run it."""
     about = "Paint CONTENT in the style of other pictures."
-    return run_with_method("stylize", about, paint, tokens)
+    # A lone hyphen would be taken for an option.
+    words = [STREAM if token == "-" else token for token in tokens]
+    return run_with_method("stylize", about, paint, words)
 
 
 def run_with_method(
@@ -59,11 +67,13 @@ def run_with_method(
 
 def _method(tokens: Sequence[str]) -> str:
     """The method is looked up before the other words can be understood."""
+    given: dict[str, str] = {}
     for token, following in zip_longest(tokens, tokens[1:], fillvalue=""):
         name, _, value = token.partition("=")
-        if name == "--method":
-            return value or following
-    return DEFAULT
+        given.setdefault(name, value or following)
+    if "--like" in given and "--method" not in given:
+        return settings_of(Path(given["--like"]), styled=True).method
+    return given.get("--method", DEFAULT)
 
 
 def _group(name: str, field: FieldInfo) -> Group:
@@ -74,11 +84,18 @@ def _group(name: str, field: FieldInfo) -> Group:
 
 
 def paint(
-    content: Annotated[str, Parameter(help="The picture to paint: a file, or :NAME.")],
+    content: Annotated[
+        list[str],
+        Parameter(
+            negative=(),
+            help="The picture to paint: a file, :NAME, or - for stdin. Or many: files, folders, "
+            "'patterns*'.",
+        ),
+    ],
     /,
     *,
     style: Annotated[
-        list[str],
+        list[str] | None,
         Parameter(
             alias="-s",
             group=NEEDED,
@@ -86,13 +103,14 @@ def paint(
             metavar="STYLE[:WEIGHT]",
             help="Picture to imitate: a file, or :NAME from `impasto styles`. Repeat to blend.",
         ),
-    ],
+    ] = None,
     output: Annotated[
         Path | None,
         Parameter(
             alias="-o",
             group=NEEDED,
-            help="Result: a .png, .jpg or .webp file. By default a new one next to CONTENT.",
+            help="Result: a .png, .jpg or .webp file, or - for stdout. By default a new one next "
+            "to CONTENT. Of many, a folder.",
         ),
     ] = None,
     size: Annotated[
@@ -103,12 +121,39 @@ def paint(
         ),
     ] = None,
     seed: Annotated[
-        int,
+        int | None,
         Parameter(group=NEEDED, help="Another seed, another variant, where there is chance."),
-    ] = 0,
+    ] = None,
     method: Annotated[
-        str, Parameter(group=NEEDED, help="How to paint; see `impasto methods`.")
-    ] = DEFAULT,
+        str | None,
+        Parameter(group=NEEDED, show_default=str, help="How to paint; see `impasto methods`."),
+    ] = None,
+    like: Annotated[
+        Path | None,
+        Parameter(
+            group=NEEDED,
+            metavar="PICTURE",
+            help="Take method, options, size, seed and styles from the recipe of this picture.",
+        ),
+    ] = None,
+    recursive: Annotated[
+        bool, Parameter(alias="-r", group=_MANY, negative=(), help="With the folders in a folder.")
+    ] = False,
+    each: Annotated[
+        bool, Parameter(group=_MANY, negative=(), help="Each style by itself instead of a blend.")
+    ] = False,
+    suffix: Annotated[
+        str,
+        Parameter(
+            group=_MANY,
+            allow_leading_hyphen=True,
+            help="What comes behind the stem of a result's name.",
+        ),
+    ] = "",
+    watch: Annotated[
+        bool,
+        Parameter(group=_MANY, negative=(), help="Go on with pictures that come, until Ctrl-C."),
+    ] = False,
     preview: Annotated[
         bool | Path | None,
         Parameter(
@@ -165,22 +210,38 @@ def paint(
         ImpastoError: as `impasto.jobs.perform.carry`.
     """
     limit = None if max_memory is None else parse(max_memory)
-    job = Job(
-        content,
-        weighed(style),
-        method,
-        size,
-        seed,
-        start_picture,
-        options,
-        limit,
+    base = _settings(like, method, styled=bool(style))
+    if not style and not base.styles:
+        raise OptionError("--style is missing")
+    job = replace(
+        base,
+        styles=weighed(style) if style else base.styles,
+        size=base.size if size is None else size,
+        seed=base.seed if seed is None else seed,
+        start_picture=start_picture,
+        options={**base.options, **options},
+        max_memory=limit,
         mask=listed(mask),
         style_mask=listed(style_mask),
     )
-    long_side = max(job.result_size())
-    out = output or _free_name(job)
-    check_writable(out, long_side=long_side)
-    watch = Watch(out, preview=preview, every=every, trace=trace, quiet=quiet)
+    if each or recursive or watch or _many(content, output):
+        if preview or every or trace:
+            raise OptionError("preview, every and trace are for one picture; here are many")
+        if output is None:
+            raise OptionError("--output must name a folder for many pictures")
+        batch = Batch(content, output, recursive, each, suffix, watch, quiet=quiet)
+        return batch.run(job)
+    with streamed(content[0], output) as (name, file):
+        out = file or _free_name(replace(job, content=name))
+        seen = Watch(out, preview=preview, every=every, trace=trace, quiet=quiet)
+        shown = None if quiet or str(output) == STREAM else out
+        return _one(replace(job, content=name), seen, shown=shown)
+
+
+def _one(job: Job, watch: Watch, *, shown: Path | None) -> int:
+    """Paint one picture, and name its file on stdout if it is shown."""
+    out = watch.out
+    check_writable(out, long_side=max(job.result_size()))
     _check_apart(job, [out, *watch.files])
     code = 0
     with watch.running() as report:
@@ -193,9 +254,28 @@ def paint(
             code = STOPPED
     if code:
         say(f"stopped; the picture so far is in {out}")
-    elif not quiet:
-        sys.stdout.write(f"{out}\n")
+    elif shown:
+        sys.stdout.write(f"{shown}\n")
     return code
+
+
+def _many(content: Sequence[str], output: Path | None) -> bool:
+    """Whether the words mean more than one picture, or a folder for the result."""
+    folder = output is not None and output.is_dir()
+    return folder or len(content) > 1 or any(map(is_many, content))
+
+
+def _settings(like: Path | None, method: str | None, *, styled: bool) -> Job:
+    """A job without a content, with the settings of another picture as far as a method has them."""
+    if like is None:
+        return Job("", [], method or DEFAULT)
+    job = settings_of(like, styled=styled)
+    fields = {
+        *cast("type[BaseModel]", load(method or job.method)).model_fields,
+        *Controls.model_fields,
+    }
+    kept = {name: value for name, value in job.options.items() if name in fields}
+    return replace(job, method=method or job.method, options=kept)
 
 
 def _free_name(job: Job) -> Path:

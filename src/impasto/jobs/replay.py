@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from impasto.core.errors import MediaError, OptionError
 from impasto.core.progress import Report, silent
@@ -29,6 +30,22 @@ def recipe_of(picture: Path) -> Recipe:
     return parse(text, name=str(picture))
 
 
+def settings_of(picture: Path, *, styled: bool) -> Job:
+    """A job for other contents with the settings of a picture; its content is not named.
+
+    Args:
+        picture: holds a recipe.
+        styled: whether there are other styles for it, so that its own need not be here.
+
+    Raises:
+        ImpastoError: as `recipe_of` and `Finder.job`.
+    """
+    recipe = recipe_of(picture)
+    own: dict[str, Any] = {"content": ":", "start_picture": None, "mask": (), "style_mask": ()}
+    job = recipe.job.model_copy(update=own | ({"styles": ()} if styled else {}))
+    return Finder(picture).job(replace(recipe, job=job))
+
+
 @dataclass
 class Finder:
     """Finds inputs by their digests, however they are called now.
@@ -49,12 +66,8 @@ class Finder:
     changed: bool = False
     found: list[Path] = field(default_factory=list[Path])
 
-    def job(self, recipe: Recipe, *, content: Path | None = None) -> Job:
+    def job(self, recipe: Recipe) -> Job:
         """The job of a recipe, its files where they are found.
-
-        Args:
-            recipe: of the picture.
-            content: a new content, which may be any picture.
 
         Raises:
             OptionError: an input is missing or changed.
@@ -62,13 +75,11 @@ class Finder:
         known = {one.sha256 for one in recipe.inputs()}
         first = getattr(recipe.job, "content")  # noqa: B009 - a model made at run time
 
-        def locate(one: Input) -> Path:
-            if one is first and content:
-                return content
+        def locate(one: Input) -> str:
             own = [self.content] if self.content else []
             role, given = ("content", own) if one is first else ("style", self.styles)
             self.found.append(self._found(one, role, given=given, known=known))
-            return self.found[-1]
+            return str(self.found[-1])
 
         return recipe.as_job(locate)
 
