@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import multistyle, quality, speed, universal
+from benchmarks import losses, multistyle, quality, speed, universal
 
 RESULTS = Path(__file__).parent / "results"
 PARTS = {
@@ -23,6 +23,8 @@ PARTS = {
     "quality": quality.quality,
     "strength": quality.strength,
     "teachers": quality.teachers,
+    "losses": losses.losses,
+    "regions": losses.regions,
     "universal_speed": universal.universal_speed,
     "universal_quality": universal.universal_quality,
     "auto_gain": universal.auto_gain,

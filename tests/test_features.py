@@ -109,6 +109,31 @@ def test_layers_that_give_no_maps_are_refused() -> None:
         Hooked(idle)(IMAGE, ["idle"])
 
 
+def test_the_usual_layers_of_any_network_are_the_first_activations_of_its_scales() -> None:
+    body = nn.Sequential(
+        *(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU()),  # 0 to 3
+        *(nn.MaxPool2d(2), nn.BatchNorm2d(4), nn.SiLU()),  # 4 to 6
+        *(nn.Conv2d(4, 4, 3, stride=2), nn.BatchNorm2d(4)),  # 7 and 8
+        *(nn.Flatten(), nn.Linear(7, 2)),  # Does not fit.
+    )
+    hooked = Hooked(body)
+    assert hooked.usual() == ("1", "6", "7")
+    assert choose(hooked, None, option="style_layers") == ("1", "6", "7")
+    assert choose(hooked, None, option="content_layers") == ("7",)
+    assert choose(hooked, ["3"], option="content_layers") == ("3",)
+    assert hooks(body) == 0
+
+
+def test_content_is_seen_at_the_fourth_of_five_scales() -> None:
+    blocks = [
+        nn.Sequential(nn.Conv2d(3 if not i else 4, 4, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2))
+        for i in range(7)
+    ]
+    hooked = Hooked(nn.Sequential(*blocks))
+    assert hooked.usual() == ("0.1", "1.1", "2.1", "3.1", "4.1")
+    assert choose(hooked, None, option="content_layers") == ("3.1",)
+
+
 class Named:
     """A network with these layers."""
 

@@ -5,6 +5,8 @@ A network here is anything with `layers`, a call `network(image, taps) -> Featur
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from math import log2
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -17,6 +19,10 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 """Gatys et al., CVPR 2016, section 2."""
 CONTENT_LAYERS = ("relu4_2", "relu4_1")
 """The first of these that a network has: relu4_2 as in the paper."""
+
+
+_PROBE = 128
+"""Side of the picture by which the scales of a network are found, in pixels."""
 
 
 @runtime_checkable
@@ -99,6 +105,40 @@ class Hooked:
     def metric(self, tap: str) -> None:
         """The identity."""
 
+    @torch.no_grad()
+    def usual(self) -> tuple[str, ...]:
+        """One layer a scale, fine to coarse, five at most: the first activation after each halving.
+
+        That is what relu1_1, relu2_1, … are in VGG. It is found by looking at a flat picture once;
+        a scale without an activation of its own gives the first of what it has.
+        """
+        seen: dict[int, list[str]] = {}
+
+        def note(name: str, output: Any) -> None:
+            if isinstance(output, Tensor) and output.ndim == 4 and min(output.shape[2:]) >= 4:
+                seen.setdefault(round(log2(_PROBE / output.shape[2])), []).append(name)
+
+        leaves = {name: m for name, m in self.module.named_modules() if not [*m.children()]}
+        hooks = [
+            module.register_forward_hook(lambda _m, _i, output, name=name: note(name, output))
+            for name, module in leaves.items()
+        ]
+        device = next((p.device for p in self.module.parameters()), None)
+        # A classifier at the end may not accept this size; all that matters has been seen by then.
+        with suppress(RuntimeError):
+            self.module(torch.zeros(1, 3, _PROBE, _PROBE, device=device))
+        for hook in hooks:
+            hook.remove()
+        scales = [names for _, names in sorted(seen.items())][: len(STYLE_LAYERS)]
+        return tuple(
+            next((name for name in names if _is_activation(leaves[name])), names[0])
+            for names in scales
+        )
+
+
+def _is_activation(module: nn.Module) -> bool:
+    return type(module).__module__ == nn.ReLU.__module__
+
 
 def choose(network: Network, asked: Sequence[str] | None, *, option: str) -> tuple[str, ...]:
     """The layers to use: those asked for, or the usual ones that this network has.
@@ -111,6 +151,10 @@ def choose(network: Network, asked: Sequence[str] | None, *, option: str) -> tup
     Raises:
         OptionError: the network has no such layer.
     """
+    if asked is None and isinstance(network, Hooked):
+        found = network.usual()
+        # Gatys' relu4_2 lies at the fourth of five scales.
+        asked = found if option == "style_layers" else found[:4][-1:]
     if asked is None:
         usual = STYLE_LAYERS if option == "style_layers" else CONTENT_LAYERS
         asked = [layer for layer in usual if layer in network.layers]

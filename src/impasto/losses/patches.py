@@ -13,7 +13,7 @@ from impasto.losses.loss import Scalar, mapped
 
 SIDE = 3
 """Positions along a side of a patch, as in the paper."""
-MOST = 4096
+MOST = 2048
 """Patches of a style that are kept; of more, as many are drawn."""
 CHUNK = 4096
 """Patches that are compared with those of a style at once."""

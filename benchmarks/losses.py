@@ -1,0 +1,124 @@
+"""What each loss of Gatys' method gives and costs, and what its regions hold and cost."""
+
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import get_args
+
+import numpy as np
+import torch
+from PIL import Image as Pillow
+from torch import Tensor
+
+from benchmarks.pairs import STYLES, judging_network, pairs, picture
+from benchmarks.quality import PICTURES, need_shared, stylized, verdict
+from benchmarks.speed import process, stylize
+from impasto.core.contract import Frame, Style
+from impasto.evaluate.metrics import STYLE_LAYERS, style_distance
+from impasto.losses.choices import ContentLoss, StyleLoss
+from impasto.media.image import write
+from impasto.methods.gatys import Gatys
+from impasto.ops.resample import fit, resize
+
+STRENGTHS = (0.25, 0.5, 0.75)
+CHOICES = {name: {"style_loss": name} for name in get_args(StyleLoss)} | {
+    name: {"content_loss": name} for name in get_args(ContentLoss)[1:]
+}
+COLUMNS = ("seconds", "ratio", "content", "roughness", "pyramid")
+HALF = 24
+"""Pixels on each side of a border that belong to both regions and are not judged."""
+
+
+def losses(long_side: int = 256) -> dict[str, object]:
+    """The judge's curve over strength of each loss, five pairs; and a sheet of them to look at."""
+    need_shared()
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    network, found, sheet = judging_network(), {}, []
+    chosen = list(pairs(long_side=long_side))[::6]
+    for name, options in CHOICES.items():
+        for strength in STRENGTHS:
+            rows = []
+            for pair, content, style in chosen:
+                begin = time.perf_counter()
+                out = stylized(Gatys(strength=strength, **options), content, style)
+                seconds = time.perf_counter() - begin
+                judged = verdict(out, content, style, network)
+                row = judged.result
+                pyramid = row.pyramid / judged.copied.pyramid
+                rows.append([seconds, row.ratio, row.content, row.roughness, pyramid])
+                write(out, PICTURES / f"loss-{name}-{strength:g}-{pair}.png")
+                if strength == 0.5:
+                    sheet.append(resize(out, (192, 256)))
+            found.setdefault(name, {})[f"{strength:g}"] = dict(
+                zip(COLUMNS, map(median, zip(*rows, strict=True)), strict=True)
+            )
+    lines = [torch.cat(sheet[i : i + len(chosen)], 3) for i in range(0, len(sheet), len(chosen))]
+    write(torch.cat(lines, 2), PICTURES / "losses.png")
+    return {"summary": found, "pairs": [pair for pair, *_ in chosen]}
+
+
+def regions(long_side: int = 256) -> dict[str, object]:
+    """Whether each half of a picture is nearer to its own style than to that of the other half."""
+    need_shared()
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    network, rows = judging_network(), {}
+    paintings = [picture(painting, long_side=long_side) for painting in STYLES.values()]
+    for i, (pair, content, one) in enumerate(list(pairs(long_side=long_side))[::6]):
+        other = paintings[(i + 1) % len(paintings)]
+        left = torch.zeros_like(content[:, :1])
+        left[..., : left.shape[3] // 2] = 1
+        stylizer = Gatys().prepare(
+            [Style(one), Style(other)], generator=torch.Generator().manual_seed(0)
+        )
+        out = stylizer(Frame(content, regions=[left, 1 - left]))
+        write(out, PICTURES / f"regions-{pair}.png")
+        middle = out.shape[3] // 2
+        halves = out[..., : middle - HALF], out[..., middle + HALF :]
+        styles = [_scaled(each, long_side) for each in (one, other)]
+        rows[pair] = [
+            _apart(network, half, own) / _apart(network, half, foreign)
+            for half, own, foreign in zip(halves, styles, styles[::-1], strict=True)
+        ]
+    ratios = [ratio for row in rows.values() for ratio in row]
+    return {
+        "summary": {
+            "own_over_other_median": median(ratios),
+            "own_over_other_worst": max(ratios),
+            **_costs(),
+        },
+        "pairs": rows,
+    }
+
+
+def _scaled(image: Tensor, long_side: int) -> Tensor:
+    return resize(image, fit(*image.shape[2:], long_side=long_side))
+
+
+def _apart(network, one: Tensor, other: Tensor) -> float:
+    with torch.inference_mode():
+        return style_distance(
+            *(network(image.contiguous(), STYLE_LAYERS) for image in (one, other))
+        )
+
+
+def _costs() -> dict[str, float]:
+    """Time and memory of a control over those without it, whole processes at 512 px."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for side, ending in ((slice(None, 512), "left"), (slice(512, None), "right")):
+            mask = np.zeros((768, 1024), np.uint8)
+            mask[:, side] = 255
+            Pillow.fromarray(mask).save(folder / f"{ending}.png")
+        plain = [*stylize(folder, 512), "--style", str(folder / "style.png")]
+        masked = [f"--mask={folder / side}.png" for side in ("left", "right")]
+        controls = {"two_regions": masked, "style_mix": ["--style-mix", "coarse,fine"]}
+        process(*plain)
+        base = [process(*plain) for _ in range(3)]
+        found = {}
+        for control, words in controls.items():
+            runs = [process(*plain, *words) for _ in range(3)]
+            for i, what in enumerate(("time", "memory")):
+                ratio = median(r[i] for r in runs) / median(b[i] for b in base)
+                found[f"{control}_{what}"] = ratio
+        return found
