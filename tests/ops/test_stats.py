@@ -179,9 +179,16 @@ def _bures(one: torch.Tensor, other: torch.Tensor) -> float:
 
 
 def test_a_weighted_gram_is_that_of_positions_that_come_so_often() -> None:
-    f, often = draw(1, 4, 1, 6), torch.tensor([1, 2, 0, 3, 1, 1])
-    repeated = f.repeat_interleave(often, 3)
-    torch.testing.assert_close(gram(f, often.float().view(1, 1, 1, 6)), gram(repeated))
+    f, often = draw(1, 4, 2, 3), torch.tensor([1, 2, 0, 3, 1, 1])
+    repeated = f.flatten(2).repeat_interleave(often, 2)[..., None]
+    pull, found = draw(1, 4, 4, seed=2), []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        laid = f.contiguous(memory_format=layout).requires_grad_()
+        seen = gram(laid, often.float().view(1, 1, 2, 3))
+        torch.testing.assert_close(seen, gram(repeated))
+        found.append(torch.autograd.grad((pull * seen).sum(), laid)[0])
+    torch.testing.assert_close(*found)
+    assert not found[0][0, :, 0, 2].any()
 
 
 def test_gaussian_is_mean_and_covariance() -> None:

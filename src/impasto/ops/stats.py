@@ -37,6 +37,35 @@ class _Gram(torch.autograd.Function):
         return product.unflatten(2, ctx.shape[2:]).to(ctx.dtype)
 
 
+class _WeightedGram(torch.autograd.Function):
+    """For features whose channels lie together: only positions that count are touched, once."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, weights: Tensor) -> Tensor:
+        rows = features[0].permute(1, 2, 0).flatten(0, 1)
+        if rows.dtype == torch.float16:
+            rows = rows.float()
+        share = weights.flatten() / weights.max().clamp_min(torch.finfo(torch.float32).tiny)
+        kept = share.nonzero()[:, 0]
+        rows, share = rows.index_select(0, kept), share.index_select(0, kept)
+        # Multiplied in full, since to stretch numbers of half precision on the way is far slower.
+        weighted = rows * share.to(rows.dtype)[:, None].expand_as(rows).contiguous()
+        total = share.sum().clamp_min(torch.finfo(torch.float32).tiny)
+        ctx.save_for_backward(weighted, kept, total)
+        ctx.shape, ctx.dtype = features.shape, features.dtype
+        return (weighted.mT @ rows).float()[None] / total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (weighted, kept, total), (gradient,) = ctx.saved_tensors, gradients
+        factor = ((gradient[0] + gradient[0].mT) / total).to(weighted.dtype)
+        _, channels, height, width = ctx.shape
+        rows = weighted.new_zeros((height * width, channels))
+        rows.index_copy_(0, kept, weighted @ factor)
+        back = rows.view(1, height, width, channels).permute(0, 3, 1, 2)
+        return back.to(ctx.dtype), None
+
+
 def gram(features: Float[Tensor, "N C h w"], weights: Mask | None = None) -> Float[Tensor, "N C C"]:
     """The Gram matrix over positions, as a mean, so that pictures of any size compare.
 
@@ -50,10 +79,12 @@ def gram(features: Float[Tensor, "N C h w"], weights: Mask | None = None) -> Flo
     Returns:
         Float32.
     """
-    if weights is not None:
-        share = weights / weights.mean().clamp_min(torch.finfo(torch.float32).tiny)
-        features = features * share.sqrt().to(features.dtype)
-    return _Gram.apply(features)
+    if weights is None:
+        return _Gram.apply(features)
+    if not features.is_contiguous():
+        return _WeightedGram.apply(features, weights)
+    share = weights / weights.mean().clamp_min(torch.finfo(torch.float32).tiny)
+    return _Gram.apply(features * share.sqrt().to(features.dtype))
 
 
 def gaussian(
