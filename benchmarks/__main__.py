@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import losses, multistyle, quality, speed, universal
+from benchmarks import losses, multistyle, quality, quilting, speed, universal
 
 RESULTS = Path(__file__).parent / "results"
 PARTS = {
@@ -31,6 +31,7 @@ PARTS = {
     "faithful": universal.faithful,
     "multistyle": multistyle.multistyle,
     "mixing": multistyle.mixing,
+    "quilting": quilting.quilting,
 }
 
 

@@ -1,6 +1,7 @@
+import pytest
 import torch
 
-from impasto.ops.smooth import guided
+from impasto.ops.smooth import blurred, guided
 
 
 def noise(height: int, width: int) -> torch.Tensor:
@@ -42,3 +43,16 @@ def test_noise_is_smoothed_and_an_edge_stays() -> None:
     edge = out[..., 20].mean() - out[..., 19].mean()
     assert edge > 0.9 * (image[..., 20].mean() - image[..., 19].mean())
     torch.testing.assert_close(guided(image, radius=3, softness=0.0), image, atol=1e-5, rtol=0)
+
+
+def test_a_blurred_point_is_a_bell_and_the_border_is_repeated() -> None:
+    point = torch.zeros(1, 2, 21, 31)
+    point[:, 0, 10, 15] = 1
+    point[:, 1] = 0.7
+    out = blurred(point, sigma=1.5)
+    assert float(out[0, 0].sum()) == pytest.approx(1)
+    offsets = torch.tensor([-3.0, 0.0, 2.0])
+    found = out[0, 0, 10, 15 + offsets.long()] / out[0, 0, 10, 15]
+    torch.testing.assert_close(found, torch.exp(-(offsets**2) / (2 * 1.5**2)))
+    torch.testing.assert_close(out[0, 0, :, 5:26], out[0, 0, :, 5:26].T)
+    torch.testing.assert_close(out[:, 1], point[:, 1])

@@ -21,6 +21,7 @@ COMMANDS = {
     "info": ("impasto.cli.replay:info", "Show the recipe that a picture holds."),
     "replay": ("impasto.cli.replay:replay", "Make a picture again from its recipe."),
     "upscale": ("impasto.cli.upscale:upscale", "Enlarge a picture, twice or four times."),
+    "texture": ("impasto.cli.texture:texture", "Make more of a texture, from a sample of it."),
     "methods": ("impasto.cli.look:methods", "List the methods of style transfer."),
     "models": ("impasto.cli.look:models", "List the feature networks."),
     "styles": (

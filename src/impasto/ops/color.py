@@ -80,15 +80,17 @@ def mapped(image: Image, matrix: Float[Tensor, "3 3"], offset: Float[Tensor, "3"
     return moved.view_as(image)
 
 
-def match_histogram(content: Image, style: Image) -> Image:
+def match_histogram(
+    content: Float[Tensor, "1 C _ _"], style: Float[Tensor, "1 C _ _"]
+) -> Float[Tensor, "1 C _ _"]:
     """The content with the distribution of the style's values, channel by channel.
 
     Gonzalez and Woods, "Digital Image Processing", section 3.3.2: through the cumulative
     distribution of the one, and back through that of the other. Pixels of one value stay so.
 
     Args:
-        content: (1, 3, H, W), in [0, 1].
-        style: (1, 3, H', W'), in [0, 1].
+        content: (1, C, H, W), in [0, 1].
+        style: (1, C, H', W'), in [0, 1].
     """
     channels = [
         _followed(own, like) for own, like in zip(content[0], style[0].to(content), strict=True)

@@ -1,10 +1,25 @@
-"""Smoothing that stops at edges."""
+"""Smoothing, everywhere alike or stopping at edges."""
 
+from math import ceil
+
+import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.core.tensors import Image
+
+
+def blurred(image: Float[Tensor, "N C H W"], *, sigma: float) -> Float[Tensor, "N C H W"]:
+    """The picture convolved with a Gaussian of this deviation in pixels, its border repeated."""
+    radius = ceil(3 * sigma)
+    bell = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / sigma) ** 2).to(image)
+    bell = (bell / bell.sum()).view(1, 1, -1)
+    for _ in range(2):
+        lines = image.transpose(2, 3).flatten(0, 2)[:, None]
+        lines = F.conv1d(F.pad(lines, (radius, radius), mode="replicate"), bell)
+        image = lines.view(image.shape[0], image.shape[1], image.shape[3], image.shape[2])
+    return image
 
 
 def guided(image: Image, *, radius: int, softness: float) -> Image:
