@@ -1,0 +1,287 @@
+"""Image analogies: what was done to A to make A', done to B. A : A' :: B : B'.
+
+Hertzmann, Jacobs, Oliver, Curless and Salesin, "Image Analogies", SIGGRAPH 2001. A' is the style,
+A the `unfiltered` picture, B the content. From coarse to fine and pixel by pixel, B' takes that
+pixel of A' around which A and A' look most like B and what there is of B' already; the scan itself
+is `ops.coherence`. Departures:
+
+1. A need not be given: it is made from A' by smoothing that stops at edges.
+2. Neighbourhoods are compared along their principal components. Candidates come from a k-d tree
+   there, and are at most 1 + `APART` times as far as the nearest.
+3. Pixels that do not see each other are found at once; the result is that of scan-line order.
+4. Before a level is scanned, B' is guessed from the coarser level, at the coarsest from A and B
+   alone. So pixels that are not there yet, and those beyond the border, are no special case.
+5. `transfer="changes"` adds A' - A to B in place of copying A', for filters that change little.
+6. `strength` is the weight of A and B beside A' and B', as odds: 1 in the middle, where the paper
+   is. Below it the content also shows through, so that 0 returns it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import log2
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from pydantic import Field
+
+from impasto.core.contract import Frame, Style, Stylizer
+from impasto.core.errors import OptionError
+from impasto.core.options import Options
+from impasto.core.progress import Progress, Report, silent
+from impasto.core.tensors import Image
+from impasto.media.image import load
+from impasto.ops.coherence import Found, Pixels, Rows, Search, scan
+from impasto.ops.color import luma, with_luma
+from impasto.ops.neighborhoods import CAUSAL, COARSE, FINE, gathered, gaussian_pyramid, steered
+from impasto.ops.resample import fit, resize
+from impasto.ops.smooth import guided
+from impasto.universal.matching import confined
+
+APART = 1.0
+COMPONENTS = 20
+"""Principal components that are kept."""
+COARSEST, MOST = 8, 7
+"""Pixels of the short side of the coarsest level at least, and levels at most."""
+TRACE = 0.02
+"""What is left of the content's odds at full strength."""
+TOLD = 0.02
+"""A level reports when so much more of it is done."""
+
+ADVANCED: dict[str, Any] = {"json_schema_extra": {"advanced": True}}
+
+
+class Analogies(Options):
+    """Paint as a pair of pictures shows how (Hertzmann et al. 2001): real strokes."""
+
+    strength: float = Field(0.5, ge=0, le=1, description="0 returns the content, 1 is all texture")
+    style_scale: float = Field(
+        1.0, ge=0.1, le=10, description="size of strokes: the style's long side over the result's"
+    )
+    kappa: float = Field(
+        5.0, ge=0, le=1000, description="coherence: the larger, the longer the pieces copied whole"
+    )
+    unfiltered: str | Image | None = Field(
+        None, description="the style before it was painted; by default it is made from it"
+    )
+    smoothing: float = Field(
+        0.5, ge=0, le=1, description="how smooth the unfiltered picture is, where it is made"
+    )
+    features: Literal["luminance", "color", "steerable"] = Field(
+        "luminance", description="what is compared; steerable adds the direction of edges"
+    )
+    channels: Literal["color", "luminance"] = Field(
+        "color", description="what is copied; luminance leaves the content its colours"
+    )
+    transfer: Literal["pixels", "changes"] = Field(
+        "pixels", description="copy the style's pixels, or how they differ from the unfiltered"
+    )
+    start: Literal["content", "noise"] = Field(
+        "content", description="noise gives the texture of the style alone"
+    )
+    remap: bool = Field(
+        True, description="compare the style in the content's range of luminance", **ADVANCED
+    )
+    levels: int | None = Field(
+        None, ge=1, le=10, description="levels of the pyramid; to size by default", **ADVANCED
+    )
+    search: Literal["tree", "exact"] = Field(
+        "tree", description="exact finds the very nearest, slowly", **ADVANCED
+    )
+
+    def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
+        """Find the unfiltered picture; both are brought to size for each frame.
+
+        Raises:
+            OptionError: not one style, or one without its picture.
+            MediaError: the unfiltered picture cannot be read.
+        """
+        if len(styles) != 1 or styles[0].image is None:
+            raise OptionError(f"analogies needs the picture of one style; got {len(styles)} styles")
+        filtered, given = styles[0].image.cpu(), self.unfiltered
+        if given is None:
+            unfiltered = _simplified(filtered, self.smoothing)
+        else:
+            picture = load(given) if isinstance(given, str) else given.cpu()
+            unfiltered = resize(picture, (filtered.shape[2], filtered.shape[3]))
+        seed = int(torch.randint(2**31, (), generator=generator))
+        return _Stylizer(self, unfiltered, filtered, seed)
+
+
+def _simplified(image: Image, smoothing: float) -> Image:
+    """The picture without its strokes."""
+    radius = max(1, round(max(image.shape[2:]) / 100))
+    for _ in range(3):
+        image = guided(image, radius=radius, softness=0.2 * smoothing).clamp(0, 1)
+    return image
+
+
+@dataclass(frozen=True)
+class _Stylizer:
+    options: Analogies
+    unfiltered: Image
+    filtered: Image
+    seed: int
+
+    def __call__(self, frame: Frame, *, report: Report = silent) -> Image:
+        if self.options.strength == 0:
+            return frame.content.clone()
+        if frame.start is not None:
+            raise OptionError("analogies begins at the content or at noise, at no start_picture")
+        side = round(self.options.style_scale * max(frame.content.shape[2:]))
+        size = fit(*self.filtered.shape[2:], long_side=max(COARSEST, side))
+        analogy = _Analogy(
+            self.options,
+            resize(self.unfiltered, size),
+            resize(self.filtered, size),
+            frame.content.cpu(),
+            seed=self.seed,
+        )
+        share = 1.0 if self.options.start == "noise" else min(1.0, 2 * self.options.strength)
+        out = analogy.solved(report).to(frame.content)
+        return confined(torch.lerp(frame.content, out, share), frame)
+
+
+class _Analogy:
+    """A, A' and B as pyramids from coarse to fine, and B' as it is found."""
+
+    def __init__(
+        self, options: Analogies, a: Image, filtered: Image, b: Image, *, seed: int
+    ) -> None:
+        self.options, self.seed = options, seed
+        short = min(*a.shape[2:], *b.shape[2:])
+        count = options.levels or min(MOST, 1 + int(log2(max(1, short / COARSEST))))
+        self.pictures = [gaussian_pyramid(each, count)[::-1] for each in (a, filtered, b)]
+        self.gain, self.shift = self._remapping(a, b)
+        self.a = [self._seen(each, edges=True) for each in map(self._remapped, self.pictures[0])]
+        self.filtered = [self._seen(each) for each in map(self._remapped, self.pictures[1])]
+        self.b = [self._seen(each, edges=True) for each in self.pictures[2]]
+        odds = max((1 - options.strength) / options.strength, TRACE)
+        self.weight = 0.0 if options.start == "noise" else odds**0.5
+        exact = options.search == "exact"
+        self.apart, self.components = (0.0, None) if exact else (APART, COMPONENTS)
+
+    def _remapping(self, a: Image, b: Image) -> tuple[float, float]:
+        """Gain and shift that give A's luminance mean and deviation of B's (section 3.4)."""
+        if not self.options.remap or self.options.features == "color":
+            return 1.0, 0.0
+        own, wanted = luma(a), luma(b)
+        # An eight-bit step keeps a plain picture from being blown up.
+        gain = float((wanted.std(correction=0) + 1 / 255) / (own.std(correction=0) + 1 / 255))
+        return gain, float(wanted.mean() - gain * own.mean())
+
+    def _remapped(self, image: Image) -> Image:
+        return self.gain * image + self.shift
+
+    def _seen(self, image: Image, *, edges: bool = False) -> Pixels:
+        """What is compared of a picture, (C, h, w)."""
+        if self.options.features == "color":
+            return image[0].numpy()
+        seen = luma(image)
+        if edges and self.options.features == "steerable":
+            seen = torch.cat([seen, steered(seen)], 1)
+        return seen[0].numpy()
+
+    def solved(self, report: Report) -> Image:
+        """B'."""
+        costs = [level[0].size for level in self.b]
+        found: Found | None = None
+        for number, cost in enumerate(costs):
+            begun, share = sum(costs[:number]) / sum(costs), cost / sum(costs)
+            found = self._scanned(number, found, self._teller(report, number, begun, share))
+        assert found is not None
+        return self._picture(found.source, number=len(costs) - 1)
+
+    def _teller(
+        self, report: Report, number: int, begun: float, share: float
+    ) -> Callable[[Found, float], None]:
+        due = 0.0
+
+        def told(found: Found, done: float) -> None:
+            nonlocal due
+            if done < due:
+                return
+            due = min(1.0, done + TOLD)
+            height, width = found.source.shape
+            shown = lambda: self._picture(found.source, number=number)  # noqa: E731
+            part = begun + share * done
+            report(Progress("analogies", part, number + 1, (height, width), image=shown))
+
+        return told
+
+    def _scanned(
+        self, number: int, coarse: Found | None, told: Callable[[Found, float], None]
+    ) -> Found:
+        """One level."""
+        above_a = above_b = None
+        if coarse is not None:
+            above_a = self.a[number - 1], self.filtered[number - 1]
+            above_b = self.b[number - 1], coarse.picture
+        filtered = self.filtered[number]
+        ours = self._rows(self.a[number], above_a)
+        theirs = self._rows(self.b[number], above_b)
+        pixels, base = filtered, None
+        if self.options.transfer == "changes":
+            pixels, base = filtered - self.a[number][: len(filtered)], self.b[number]
+            base = base[: len(filtered)]
+        return scan(
+            Search(np.hstack([ours, gathered(filtered, CAUSAL)]), components=self.components),
+            theirs,
+            pixels,
+            guess=self._guess(number, coarse, ours, theirs),
+            base=base,
+            penalty=1 + self.options.kappa * 0.5 ** (len(self.b) - 1 - number),
+            apart=self.apart,
+            told=told,
+        )
+
+    def _rows(self, plain: Pixels, above: tuple[Pixels, Pixels] | None) -> Rows:
+        """What is known of each pixel of A or B before the scan.
+
+        Args:
+            plain: A or B.
+            above: A and A', or B and B', of the coarser level.
+        """
+        parts = [self.weight * gathered(plain, FINE)]
+        if above is not None:
+            coarse = [self.weight * gathered(above[0], COARSE), gathered(above[1], COARSE)]
+            size = plain.shape[1:]
+            parts += [_lowered(each, above[0].shape[1:], size) for each in coarse]
+        return np.hstack(parts)
+
+    def _guess(
+        self, number: int, coarse: Found | None, ours: Rows, theirs: Rows
+    ) -> Int[np.ndarray, "h w"]:
+        """Pixels of A' to begin with."""
+        (rows, columns), size = self.a[number].shape[1:], self.b[number].shape[1:]
+        if coarse is not None:
+            above = self.a[number - 1].shape[2]
+            found = _lowered(coarse.source.reshape(-1, 1), coarse.source.shape, size).reshape(size)
+            y, x = np.arange(size[0])[:, None] % 2, np.arange(size[1]) % 2
+            v = np.minimum(2 * (found // above) + y, rows - 1)
+            return v * columns + np.minimum(2 * (found % above) + x, columns - 1)
+        if not self.weight:
+            return np.random.default_rng(self.seed).integers(0, rows * columns, size)
+        search = Search(ours, components=self.components)
+        wanted = (theirs - search.mean) @ search.axes
+        return search.nearest(wanted, apart=self.apart).reshape(size)
+
+    def _picture(self, source: Int[np.ndarray, "h w"], *, number: int) -> Image:
+        """What the matches of a level make of its pictures."""
+        a, filtered, b = (pyramid[number] for pyramid in self.pictures)
+        index = torch.from_numpy(source)
+        taken = filtered.flatten(2)[:, :, index]
+        if self.options.transfer == "changes":
+            taken = b + self.gain * (taken - a.flatten(2)[:, :, index])
+        elif self.options.channels == "luminance":
+            taken = self._remapped(taken)
+        if self.options.channels == "luminance":
+            taken = with_luma(b, luma(taken - b))
+        return taken.clamp(0, 1)
+
+
+def _lowered(rows: Rows, coarse: tuple[int, ...], size: tuple[int, ...]) -> Rows:
+    """For every pixel of a level the row of the pixel above it, at the coarser one."""
+    y, x = (np.arange(side) // 2 for side in size)
+    return rows[(y[:, None] * coarse[1] + x).ravel()]
