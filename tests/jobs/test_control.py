@@ -55,7 +55,7 @@ def test_options_go_to_the_method_that_has_them_and_the_rest_to_the_controls(tin
     ("options", "sentence"),
     [
         ({"quality": "best"}, "tint has no option quality; auto has it"),
-        ({"start": "noise"}, "tint has no option start; adain, gatys and wct have it"),
+        ({"start": "noise"}, "tint has no option start; adain, analogies, gatys and wct have it"),
         ({"shrength": 1}, "there is no option shrength; the options are strength, .*, color"),
         ({"color": "red"}, "color must be one of style, luminance, .*; got 'red'"),
         ({"smooth": 2}, "smooth must be a number from 0 to 1; got 2"),

@@ -1,7 +1,7 @@
 """The fields of models as flags of a command."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Annotated, Any, get_args, get_origin
 
@@ -16,6 +16,7 @@ def with_flags(
     function: Callable[..., int | None],
     *models: type[BaseModel],
     group: Callable[[str, FieldInfo], Group],
+    without: Sequence[str] = (),
 ) -> Callable[..., int | None]:
     """The function as a command with a flag for every field of some models.
 
@@ -27,9 +28,12 @@ def with_flags(
         models: declare the options, with descriptions, bounds and defaults; where two have one of
             a name, the first.
         group: a field's name and declaration to the part of the help in which it is shown.
+        without: fields that get no flag.
     """
     fields = dict(chain.from_iterable(model.model_fields.items() for model in reversed(models)))
     order = dict.fromkeys(chain.from_iterable(model.model_fields for model in models))
+    for name in without:
+        del fields[name], order[name]
 
     def command(*arguments: Any, **words: Any) -> int | None:
         given = {name: words.pop(name, None) for name in fields}

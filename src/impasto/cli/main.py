@@ -16,6 +16,7 @@ from impasto.core.errors import ImpastoError, Interrupted
 # pydantic. A command is a function or a cyclopts App.
 COMMANDS = {
     "stylize": ("impasto.cli.stylize:app", "Paint a picture in the style of others."),
+    "analogy": ("impasto.cli.analogy:app", "Do to a picture what was done to another."),
     "blend": ("impasto.cli.blend:app", "Paint a picture between two styles, or four, on a sheet."),
     "measure": ("impasto.cli.blend:measure", "Keep what is measured of a style in a small file."),
     "info": ("impasto.cli.replay:info", "Show the recipe that a picture holds."),

@@ -61,7 +61,7 @@ def run_with_method(
     )
     command["--help"].show = False
     model = cast("type[BaseModel]", load(_method(tokens)))
-    command.default(with_flags(function, model, Controls, group=_group))
+    command.default(with_flags(function, model, Controls, group=group_of))
     return run(command, tokens)
 
 
@@ -76,7 +76,8 @@ def _method(tokens: Sequence[str]) -> str:
     return given.get("--method", DEFAULT)
 
 
-def _group(name: str, field: FieldInfo) -> Group:
+def group_of(name: str, field: FieldInfo) -> Group:
+    """The part of the help in which an option is shown."""
     if name in _FIRST:
         return NEEDED
     extra = field.json_schema_extra

@@ -14,6 +14,7 @@ is `ops.coherence`. Departures:
 5. `transfer="changes"` adds A' - A to B in place of copying A', for filters that change little.
 6. `strength` is the weight of A and B beside A' and B', as odds: 1 in the middle, where the paper
    is. Below it the content also shows through, so that 0 returns it.
+7. Several styles serve as one larger picture; their weights play no part.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ import numpy as np
 import torch
 from jaxtyping import Int
 from pydantic import Field
+from torch.nn import functional as F
 
 from impasto.core.contract import Frame, Style, Stylizer
 from impasto.core.errors import OptionError
@@ -91,22 +93,26 @@ class Analogies(Options):
     )
 
     def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
-        """Find the unfiltered picture; both are brought to size for each frame.
+        """Find the unfiltered pictures; all are brought to size for each frame.
 
         Raises:
-            OptionError: not one style, or one without its picture.
+            OptionError: no style, one without its picture, or several and one unfiltered picture.
             MediaError: the unfiltered picture cannot be read.
         """
-        if len(styles) != 1 or styles[0].image is None:
-            raise OptionError(f"analogies needs the picture of one style; got {len(styles)} styles")
-        filtered, given = styles[0].image.cpu(), self.unfiltered
+        pictures = [style.image.cpu() for style in styles if style.image is not None]
+        if not pictures or len(pictures) < len(styles):
+            raise OptionError("analogies needs at least one style, and the picture of each")
+        if self.unfiltered is not None and len(pictures) > 1:
+            raise OptionError(f"unfiltered goes with one style; got {len(pictures)}")
+        pairs = [(self._unfiltered(picture), picture) for picture in pictures]
+        return _Stylizer(self, pairs, int(torch.randint(2**31, (), generator=generator)))
+
+    def _unfiltered(self, filtered: Image) -> Image:
+        given = self.unfiltered
         if given is None:
-            unfiltered = _simplified(filtered, self.smoothing)
-        else:
-            picture = load(given) if isinstance(given, str) else given.cpu()
-            unfiltered = resize(picture, (filtered.shape[2], filtered.shape[3]))
-        seed = int(torch.randint(2**31, (), generator=generator))
-        return _Stylizer(self, unfiltered, filtered, seed)
+            return _simplified(filtered, self.smoothing)
+        picture = load(given) if isinstance(given, str) else given.cpu()
+        return resize(picture, (filtered.shape[2], filtered.shape[3]))
 
 
 def _simplified(image: Image, smoothing: float) -> Image:
@@ -120,8 +126,7 @@ def _simplified(image: Image, smoothing: float) -> Image:
 @dataclass(frozen=True)
 class _Stylizer:
     options: Analogies
-    unfiltered: Image
-    filtered: Image
+    pairs: Sequence[tuple[Image, Image]]
     seed: int
 
     def __call__(self, frame: Frame, *, report: Report = silent) -> Image:
@@ -129,18 +134,20 @@ class _Stylizer:
             return frame.content.clone()
         if frame.start is not None:
             raise OptionError("analogies begins at the content or at noise, at no start_picture")
-        side = round(self.options.style_scale * max(frame.content.shape[2:]))
-        size = fit(*self.filtered.shape[2:], long_side=max(COARSEST, side))
-        analogy = _Analogy(
-            self.options,
-            resize(self.unfiltered, size),
-            resize(self.filtered, size),
-            frame.content.cpu(),
-            seed=self.seed,
-        )
+        side = max(COARSEST, round(self.options.style_scale * max(frame.content.shape[2:])))
+        a, filtered = (_stacked(images, side) for images in zip(*self.pairs, strict=True))
+        analogy = _Analogy(self.options, a, filtered, frame.content.cpu(), seed=self.seed)
         share = 1.0 if self.options.start == "noise" else min(1.0, 2 * self.options.strength)
         out = analogy.solved(report).to(frame.content)
         return confined(torch.lerp(frame.content, out, share), frame)
+
+
+def _stacked(images: Sequence[Image], long_side: int) -> Image:
+    """The pictures with this long side, one below the other."""
+    scaled = [resize(each, fit(*each.shape[2:], long_side=long_side)) for each in images]
+    width = max(each.shape[3] for each in scaled)
+    grown = [F.pad(each, (0, width - each.shape[3], 0, 0), mode="replicate") for each in scaled]
+    return torch.cat(grown, 2)
 
 
 class _Analogy:
@@ -246,8 +253,8 @@ class _Analogy:
         parts = [self.weight * gathered(plain, FINE)]
         if above is not None:
             coarse = [self.weight * gathered(above[0], COARSE), gathered(above[1], COARSE)]
-            size = plain.shape[1:]
-            parts += [_lowered(each, above[0].shape[1:], size) for each in coarse]
+            index = _above(above[0].shape[2], plain.shape[1:])
+            parts += [each[index] for each in coarse]
         return np.hstack(parts)
 
     def _guess(
@@ -257,7 +264,8 @@ class _Analogy:
         (rows, columns), size = self.a[number].shape[1:], self.b[number].shape[1:]
         if coarse is not None:
             above = self.a[number - 1].shape[2]
-            found = _lowered(coarse.source.reshape(-1, 1), coarse.source.shape, size).reshape(size)
+            index = _above(coarse.source.shape[1], size)
+            found = coarse.source.ravel()[index].reshape(size)
             y, x = np.arange(size[0])[:, None] % 2, np.arange(size[1]) % 2
             v = np.minimum(2 * (found // above) + y, rows - 1)
             return v * columns + np.minimum(2 * (found % above) + x, columns - 1)
@@ -281,7 +289,7 @@ class _Analogy:
         return taken.clamp(0, 1)
 
 
-def _lowered(rows: Rows, coarse: tuple[int, ...], size: tuple[int, ...]) -> Rows:
-    """For every pixel of a level the row of the pixel above it, at the coarser one."""
+def _above(columns: int, size: tuple[int, ...]) -> Int[np.ndarray, " n"]:
+    """For every pixel of a level the number of the one above it, at the coarser level."""
     y, x = (np.arange(side) // 2 for side in size)
-    return rows[(y[:, None] * coarse[1] + x).ravel()]
+    return (y[:, None] * columns + x).ravel()

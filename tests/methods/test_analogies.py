@@ -1,0 +1,174 @@
+import pytest
+import torch
+from skimage import data
+from torch.nn import functional as F
+
+from impasto.core.contract import Frame, Style
+from impasto.core.errors import MediaError, OptionError
+from impasto.media.image import write
+from impasto.methods.analogies import Analogies
+from impasto.ops.color import grey, luma
+from impasto.ops.resample import resize
+
+
+def picture(height=64, width=80, *, seed=0):
+    """Shapes, and texture on them, in colour."""
+    generator = torch.Generator().manual_seed(seed)
+    shapes = resize(torch.rand((1, 3, 7, 9), generator=generator), (height, width))
+    grain = resize(
+        torch.rand((1, 1, height // 3, width // 3), generator=generator), (height, width)
+    )
+    return (0.7 * shapes.round() + 0.15 * shapes + 0.15 * grain).clamp(0, 1)
+
+
+def photograph(name, side):
+    pixels = torch.from_numpy(getattr(data, name)()[:400, :400].copy()).permute(2, 0, 1)[None]
+    return grey(resize(pixels / 255, (side, side))).contiguous()
+
+
+def blur(image):
+    kernel = torch.tensor([1.0, 4, 6, 4, 1]) / 16
+    kernel = (kernel[:, None] * kernel).expand(3, 1, 5, 5)
+    return F.conv2d(F.pad(image, (2, 2, 2, 2), mode="replicate"), kernel, groups=3)
+
+
+def apply(a, filtered, b, *, seed=0, **options):
+    method = Analogies(unfiltered=a, **options)
+    stylizer = method.prepare([Style(filtered)], generator=torch.Generator().manual_seed(seed))
+    return stylizer(Frame(b))
+
+
+def equal(one, other):
+    """The share of pixels that are equal to an eight-bit step."""
+    return float(((one - other).abs().amax(1) <= 1 / 255 + 1e-6).float().mean())
+
+
+def psnr(one, other):
+    return float(-10 * (one - other).square().mean().log10())
+
+
+@pytest.mark.parametrize("options", [{}, {"search": "exact"}, {"channels": "luminance"}])
+def test_what_was_done_to_a_is_done_to_a_again(options):
+    a, filtered = picture(), 1 - picture(seed=1)
+    expected = filtered
+    if "channels" in options:  # A keeps its colours, and the luminance is that of A'.
+        a, filtered = 0.3 + 0.4 * a, 0.4 + 0.2 * filtered
+        out = apply(a, filtered, a, **options)
+        torch.testing.assert_close(luma(out), luma(filtered), atol=0.02, rtol=0)
+        return
+    assert equal(apply(a, filtered, a, **options), expected) > 0.99
+
+
+def test_a_picture_is_painted_again_by_its_own_numbers():
+    labels = torch.rand((1, 3, 5, 6), generator=torch.Generator().manual_seed(2)).round()
+    labels = F.interpolate(labels, (60, 72), mode="nearest")
+    painted = picture(60, 72)
+    assert equal(apply(labels, painted, labels, features="color"), painted) > 0.99
+
+
+def test_the_identity_is_learnt():
+    a, b = picture(), picture(56, 72, seed=1)
+    assert equal(apply(a, a, a), a) == 1
+    for channels in ("color", "luminance"):
+        out = apply(a, a, b, transfer="changes", channels=channels)
+        assert equal(out, b) >= 0.99
+
+
+def test_a_blur_is_learnt():
+    a, b = (photograph(name, side) for name, side in (("astronaut", 192), ("chelsea", 176)))
+    out = apply(a, blur(a), b, transfer="changes", kappa=0, style_scale=192 / 176)
+    assert psnr(out, blur(b)) >= 30
+    assert psnr(out, blur(b)) > psnr(b, blur(b)) + 0.3
+
+
+def test_the_tree_finds_nearly_what_the_exact_search_finds():
+    from impasto.methods import analogies
+    from impasto.ops.coherence import Search
+    from impasto.ops.neighborhoods import FINE, gathered
+
+    rows = gathered(picture()[0].numpy(), FINE)
+    wanted = torch.from_numpy(gathered(picture(seed=1)[0].numpy(), FINE))
+    away = {}
+    for name, components, apart in (
+        ("exact", None, 0.0),
+        ("tree", analogies.COMPONENTS, analogies.APART),
+    ):
+        search = Search(rows, components=components)
+        found = search.nearest((wanted.numpy() - search.mean) @ search.axes, apart=apart)
+        away[name] = (wanted - torch.from_numpy(rows[found])).norm(dim=1)
+    brute = torch.cdist(wanted.double(), torch.from_numpy(rows).double()).amin(1).float()
+    torch.testing.assert_close(away["exact"], brute, atol=1e-4, rtol=1e-4)
+    assert away["tree"].mean() < 1.2 * away["exact"].mean()
+    assert (away["tree"] >= brute - 1e-4).all()
+
+
+def test_with_much_coherence_large_pieces_are_copied_whole():
+    a, b = picture(), picture(seed=1)
+    filtered = torch.rand(a.shape, generator=torch.Generator().manual_seed(3))
+
+    def torn(kappa):
+        """The share of pairs of neighbours that are no neighbours in A'."""
+        out = apply(a, filtered, b, kappa=kappa)
+        pairs = torch.cat([filtered[..., :-1], filtered[..., 1:]], 1).flatten(2)[0].T
+        made = torch.cat([out[..., :-1], out[..., 1:]], 1).flatten(2)[0].T
+        return float((torch.cdist(made, pairs).amin(1) > 1e-3).float().mean())
+
+    assert torn(100) < 0.5 * torn(0)
+
+
+def test_every_pixel_is_one_of_the_style():
+    a, filtered = picture(), picture(seed=2)
+    out = apply(a, filtered, picture(40, 48, seed=1), style_scale=80 / 48)
+    known = {tuple(pixel) for pixel in filtered.flatten(2)[0].T.tolist()}
+    assert {tuple(pixel) for pixel in out.flatten(2)[0].T.tolist()} <= known
+
+
+def test_luminance_leaves_the_content_its_colours():
+    a, b = picture(), 0.3 + 0.4 * picture(seed=1)
+    out = apply(a, blur(a), b, channels="luminance")
+    torch.testing.assert_close(out - luma(out), b - luma(b), atol=1e-5, rtol=0)
+
+
+def test_without_a_the_painting_is_smoothed():
+    painted = picture()
+    made = Analogies().prepare([Style(painted)], generator=torch.Generator()).pairs[0][0]
+    rough = (painted[..., 1:] - painted[..., :-1]).abs()
+    assert (made[..., 1:] - made[..., :-1]).abs().mean() < 0.8 * rough.mean()
+    torch.testing.assert_close(made.mean((2, 3)), painted.mean((2, 3)), atol=0.02, rtol=0)
+
+
+def test_the_unfiltered_picture_can_be_a_file(tmp_path):
+    a = picture().mul(255).round() / 255
+    write(a, tmp_path / "a.png")
+    by_path = apply(str(tmp_path / "a.png"), blur(a), picture(seed=1))
+    assert torch.equal(by_path, apply(a, blur(a), picture(seed=1)))
+    with pytest.raises(MediaError, match=r"none\.png"):
+        apply("none.png", a, a)
+
+
+def test_pixels_come_from_all_styles():
+    dark, light = 0.4 * picture(seed=2), 0.6 + 0.4 * picture(seed=3)[..., :56]
+    method = Analogies(kappa=0)
+    made = method.prepare([Style(dark), Style(light)], generator=torch.Generator())
+    out = made(Frame(picture(seed=1)))
+    assert 0.2 < float((out.mean(1) > 0.5).float().mean()) < 0.8
+
+
+def test_refusals():
+    method, generator = Analogies(), torch.Generator()
+    with pytest.raises(OptionError, match="unfiltered goes with one style; got 2"):
+        Analogies(unfiltered=picture()).prepare([Style(picture())] * 2, generator=generator)
+    stylizer = method.prepare([Style(picture())], generator=generator)
+    with pytest.raises(OptionError, match="start_picture"):
+        stylizer(Frame(picture(), start=picture()))
+
+
+def test_progress_goes_on_and_shows_a_picture():
+    told = []
+    stylizer = Analogies().prepare([Style(picture())], generator=torch.Generator())
+    stylizer(Frame(picture(seed=1)), report=told.append)
+    parts = [progress.done for progress in told]
+    assert parts == sorted(parts)
+    assert parts[-1] == pytest.approx(1)
+    shown = told[len(told) // 2]
+    assert tuple(shown.image().shape[2:]) == shown.size
