@@ -154,6 +154,14 @@ def test_pixels_come_from_all_styles():
     assert 0.2 < float((out.mean(1) > 0.5).float().mean()) < 0.8
 
 
+def test_a_texture_does_not_depend_on_the_content():
+    made = [
+        apply(None, picture(), content, start="noise")
+        for content in (picture(seed=1), torch.zeros(1, 3, 64, 80))
+    ]
+    assert torch.equal(*made)
+
+
 def test_refusals():
     method, generator = Analogies(), torch.Generator()
     with pytest.raises(OptionError, match="unfiltered goes with one style; got 2"):

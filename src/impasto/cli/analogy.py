@@ -51,7 +51,7 @@ def analogy(
         raise OptionError(f"{output} would overwrite another picture of this run; rename it")
     options = {"style_scale": _scale(a_prime, b, size)} | options | {"unfiltered": a}
     return paint(
-        b,
+        [b],
         style=[a_prime],
         output=output,
         size=size,

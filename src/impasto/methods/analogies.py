@@ -171,7 +171,8 @@ class _Analogy:
 
     def _remapping(self, a: Image, b: Image) -> tuple[float, float]:
         """Gain and shift that give A's luminance mean and deviation of B's (section 3.4)."""
-        if not self.options.remap or self.options.features == "color":
+        alone = self.options.start == "noise"
+        if alone or not self.options.remap or self.options.features == "color":
             return 1.0, 0.0
         own, wanted = luma(a), luma(b)
         # An eight-bit step keeps a plain picture from being blown up.
