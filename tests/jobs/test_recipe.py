@@ -17,6 +17,7 @@ from impasto.jobs import recipe as recipes
 from impasto.jobs.recipe import LIMIT, Recipe, current, parse, plain
 from impasto.jobs.spec import Job
 from impasto.media.image import Source
+from impasto.nets.gallery import works
 
 MADE = current(tiles=None, cramped=False)
 
@@ -186,6 +187,15 @@ def test_names_lead_nowhere_else(name):
         parse(json.dumps(text), name="a.png")
     text["job"]["content"] = FILE
     parse(json.dumps(text), name="a.png")
+
+
+def test_a_style_that_is_known_by_name_stays_a_name():
+    name = next(iter(works()))
+    text = recipe(Job(":dabs", [(name, 1.0)]), Path()).text()
+    assert json.loads(text)["job"]["styles"] == [[name, 1.0]]
+    assert parse(text, name="a.png").as_job(str).styles == ((name, 1.0),)
+    with pytest.raises(OptionError, match="not accepted"):
+        parse(text.replace(name, "photo"), name="a.png")
 
 
 def test_a_path_in_place_of_a_file_is_refused():

@@ -19,6 +19,7 @@ COMMANDS = {
     "analogy": ("impasto.cli.analogy:app", "Do to a picture what was done to another."),
     "blend": ("impasto.cli.blend:app", "Paint a picture between two styles, or four, on a sheet."),
     "measure": ("impasto.cli.blend:measure", "Keep what is measured of a style in a small file."),
+    "plan": ("impasto.cli.stylize:plan_app", "Tell what a run would take, without doing it."),
     "info": ("impasto.cli.replay:info", "Show the recipe that a picture holds."),
     "replay": ("impasto.cli.replay:replay", "Make a picture again from its recipe."),
     "upscale": ("impasto.cli.upscale:upscale", "Enlarge a picture, twice or four times."),

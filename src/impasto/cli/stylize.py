@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from inspect import signature
 from itertools import count, zip_longest
 from os.path import realpath
 from pathlib import Path
@@ -15,10 +16,11 @@ from pydantic.fields import FieldInfo
 from impasto.cli.batch import Batch
 from impasto.cli.flags import with_flags
 from impasto.cli.main import STOPPED, run, say
+from impasto.cli.plan import plan
 from impasto.cli.streams import STREAM, streamed
 from impasto.cli.terminal import Watch
 from impasto.core.errors import Interrupted, OptionError
-from impasto.jobs.folders import is_many
+from impasto.jobs.folders import found, is_many
 from impasto.jobs.memory import parse
 from impasto.jobs.perform import carry
 from impasto.jobs.replay import settings_of
@@ -43,6 +45,16 @@ _LONGEST = 60
 app = App(name="stylize", help_flags=[], version_flags=[])
 
 
+plan_app = App(name="plan", help_flags=[], version_flags=[])
+
+
+@plan_app.default
+def planning(*tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)]) -> Any:
+    """Build the command for the method that the words name, and tell what it would take."""
+    about = "Tell what `impasto stylize` with the same words would take, without doing it."
+    return run_with_method("plan", about, expect, tokens)
+
+
 @app.default
 def stylize(*tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)]) -> Any:
     """Build the command for the method that the words name, and run it."""
@@ -50,6 +62,11 @@ def stylize(*tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=T
     # A lone hyphen would be taken for an option.
     words = [STREAM if token == "-" else token for token in tokens]
     return run_with_method("stylize", about, paint, words)
+
+
+def expect(*content: Any, **words: Any) -> int | None:
+    """What `paint` would do, told and not done."""
+    return paint(*content, planning=True, **words)
 
 
 def run_with_method(
@@ -203,9 +220,10 @@ def paint(
             help="Look at the style where this is white; one for each style.",
         ),
     ] = None,
+    planning: Annotated[bool, Parameter(parse=False)] = False,
     options: dict[str, Any],
 ) -> int | None:
-    """Paint one picture; what can be refused is refused before the work starts.
+    """Paint, or plan; what can be refused is refused before the work starts.
 
     Raises:
         ImpastoError: as `impasto.jobs.perform.carry`.
@@ -225,7 +243,10 @@ def paint(
         mask=listed(mask),
         style_mask=listed(style_mask),
     )
-    if each or recursive or watch or _many(content, output):
+    many = each or recursive or watch or _many(content, output)
+    if planning:
+        return plan(job, found(content, recursive=recursive, beside=output) if many else content)
+    if many:
         if preview or every or trace:
             raise OptionError("preview, every and trace are for one picture; here are many")
         if output is None:
@@ -237,6 +258,9 @@ def paint(
         seen = Watch(out, preview=preview, every=every, trace=trace, quiet=quiet)
         shown = None if quiet or str(output) == STREAM else out
         return _one(replace(job, content=name), seen, shown=shown)
+
+
+expect.__signature__ = signature(paint)  # type: ignore[attr-defined]
 
 
 def _one(job: Job, watch: Watch, *, shown: Path | None) -> int:

@@ -132,3 +132,24 @@ class InPasses(Stylizer, Protocol):
     def passes(self, size: tuple[int, int]) -> Sequence[Pass]:
         """What is done to a picture of this height and width; each on the result of the last."""
         ...
+
+
+class Cost(NamedTuple):
+    """What a run over one picture takes.
+
+    Attributes:
+        memory: bytes by which the process grows.
+        seconds: on the machine of the project's figures, see `jobs.calibration`.
+    """
+
+    memory: float
+    seconds: float
+
+
+@runtime_checkable
+class Costed(Method, Protocol):
+    """A method that knows what it takes; of another, as much as of Gatys' is assumed."""
+
+    def cost(self, size: tuple[int, int]) -> Cost:
+        """For a picture of this height and width, or a tile with its surroundings, done at once."""
+        ...

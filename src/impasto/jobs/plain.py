@@ -34,7 +34,6 @@ _CONTROLS = "\x00-\x1f\x7f-\x9f"
 
 Digest = Annotated[str, Words(pattern=r"^[0-9a-f]{64}$")]
 Word = Annotated[str, Words(pattern=rf"^[^{_CONTROLS}\\/]*$", max_length=1000)]
-Painted = Annotated[str, Words(pattern=r"^:[a-z0-9_-]{1,60}(@[0-9]{1,18})?$")]
 
 
 class Strict(BaseModel):
@@ -52,6 +51,17 @@ def _below(name: str) -> str:
     if not re.fullmatch(rf"[^{_CONTROLS}\\:]+", name) or set(name.split("/")) & {"", ".", ".."}:
         raise ValueError("a name below a folder is needed")
     return name
+
+
+def _by_name(word: str) -> str:
+    if not is_painted(word):
+        raise ValueError("a file or the name of a style is needed")
+    return word
+
+
+Painted = Annotated[
+    str, Words(pattern=r"^:?[a-z0-9_-]{1,60}(@[0-9]{1,18})?$"), AfterValidator(_by_name)
+]
 
 
 class Input(Strict):

@@ -14,7 +14,7 @@ import torch
 from pydantic import Field
 
 from impasto import methods
-from impasto.core.contract import Frame, InPasses, Pass, Style, Stylizer
+from impasto.core.contract import Cost, Frame, InPasses, Pass, Style, Stylizer
 from impasto.core.options import Options
 from impasto.core.progress import Report, silent
 from impasto.core.tensors import Image
@@ -41,6 +41,14 @@ class Auto(Options):
     quality: Quality = Field(
         "normal", description="draft is one pass, normal refines it, best goes on at every size"
     )
+
+    def cost(self, size: tuple[int, int]) -> Cost:
+        """That of the draft, or fitted to peaks from 256 to 2048 px and to the times of 512 px."""
+        if self.quality == "draft":
+            return _method("adain", {}).cost(size)
+        pixels = size[0] * size[1]
+        slower = 1.0 if self.quality == "normal" else 2.2
+        return Cost(80e6 + 1000 * pixels, slower * (1.9 + 6.5e-6 * pixels))
 
     def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
         """Prepare the methods that the quality asks for; a style without a picture gets a draft.
