@@ -48,7 +48,10 @@ def test_version(capsys):
         ("--nonsense", 'unknown command "--nonsense"; the commands are stylize, '),
         ("models petit", "there is no place for petit"),
         ("styles :no-such", "must be one of"),
-        ("styles swirl -o a.gif", "a.gif must end in .png, .jpg, .jpeg or .webp"),
+        (
+            "styles swirl -o a.gif",
+            "a.gif must end in .png, .jpg, .jpeg, .webp",
+        ),
         ("styles swirl --size 3", "at least 16"),
         ("styles swirl --size x", "--size must be a whole number; got 'x'"),
         ("evaluate a.png --content a.png --style a.png", "a.png does not exist"),

@@ -71,12 +71,18 @@ REFUSALS = {
     "photo.jpg -s red.png --seed -1": "seed must be a whole number of at least 0; got -1",
     "photo.jpg -s red.png --every 0": "every must be a whole number of at least 1; got 0",
     "photo.jpg -s red.png -o none/a.png": "the folder none does not exist",
-    "photo.jpg -s red.png -o other": "other must end in .png, .jpg, .jpeg or .webp",
-    "photo.jpg -s red.png -o a.gif": "a.gif must end in .png, .jpg, .jpeg or .webp",
+    "photo.jpg -s red.png -o other": "other must end in .png, .jpg, .jpeg, .webp",
+    "photo.jpg -s red.png -o a.gif": "a.gif must end in .png, .jpg, .jpeg, .webp",
     "photo.jpg -s red.png -o photo.jpg": "photo.jpg would overwrite another picture of this run",
     "photo.jpg -s red.png -o red.png": "red.png would overwrite another picture of this run",
     "photo.jpg -s red.png -o a.png --trace a.csv": "a.png would overwrite another picture",
     "photo.jpg -s red.png -o a.jpg --preview=a.jpg": "a.jpg would overwrite another picture",
+    "photo.jpg -s red.png --format gif": "format must be one of avif, jpg, png, tiff, webp; got",
+    "photo.jpg -s red.png -o a.png --format jpg": "format jpg does not fit the name a.png",
+    "photo.jpg -s red.png --bits 12": "bits must be 8 or 16; got 12",
+    "photo.jpg -s red.png --file-quality 101": "file_quality must be a whole number from 1 to 100",
+    "photo.jpg -s red.png --profile adobe": "profile must be keep, srgb, p3 or an RGB .icc file",
+    "photo.jpg -s red.png --profile no.icc": "profile no.icc cannot be read: No such file",
     "photo.jpg -s red.png --trace a.txt": "a.txt must end in .csv",
     "photo.jpg -s red.png --trace none/a.csv": "the folder none does not exist",
     "photo.jpg -s red.png --preview=a.gif": "a.gif must end in",
@@ -156,7 +162,8 @@ def test_strength_0_keeps_every_bit(tint, here):
     ("content", "styles", "expected"),
     [
         ("photo.jpg", ["red.png"], "photo-red.jpg"),
-        ("folder/p.tiff", ["red.png"], "folder/p-red.png"),
+        ("folder/p.tiff", ["red.png"], "folder/p-red.tiff"),
+        ("folder/p.gif", ["red.png"], "folder/p-red.png"),
         ("photo.jpg", ["red.png", "folder/p.tiff:2"], "photo-red-p.jpg"),
         ("red.png", [":swirl@3"], "red-swirl-3.png"),
         ("folder/P.WEBP", ["red.png:1"], "folder/P-red.WEBP"),
@@ -169,6 +176,7 @@ def test_without_a_name_it_finds_one_next_to_the_content(
     monkeypatch.setattr("impasto.jobs.sources.paint", grey)
     Image.new("RGB", (30, 20)).save("folder/p.tiff")
     Image.new("RGB", (30, 20)).save("folder/P.WEBP")
+    Image.new("RGB", (30, 20)).save("folder/p.gif")
     words = [word for style in styles for word in ("-s", style)]
     assert stylize(content, *words, "--size", "16") == 0
     first = Path(expected)
@@ -181,10 +189,21 @@ def test_without_a_name_it_finds_one_next_to_the_content(
     assert first.read_bytes() == taken
 
 
-def test_a_given_name_is_overwritten(tint, here):
-    for size in ("32", "64"):
-        assert stylize("photo.jpg", "-s", "red.png", "-o", "out.webp", "--size", size) == 0
-        assert max(read("out.webp").shape) == int(size)
+def test_a_result_that_exists_is_replaced_only_on_request(tint, here, capsys):
+    words = ["photo.jpg", "-s", "red.png", "-o", "out.webp", "--size"]
+    assert stylize(*words, "32") == 0
+    before = files(here)
+    assert stylize(*words, "64") == 2
+    assert "out.webp exists; --overwrite replaces it" in capsys.readouterr().err
+    assert files(here) == before
+    assert stylize(*words, "64", "--overwrite") == 0
+    assert max(read("out.webp").shape) == 64
+    # A name that is made is not numbered then.
+    for _ in range(2):
+        assert stylize("photo.jpg", "-s", "red.png", "--overwrite") == 0
+    assert not Path("photo-red-2.jpg").exists()
+    # What is read is never replaced.
+    assert stylize("photo.jpg", "-s", "red.png", "-o", "photo.jpg", "--overwrite") == 2
 
 
 def test_phone_photographs_come_out_upright(tint, here):
@@ -224,7 +243,7 @@ def test_a_preview_is_seen_from_the_first_step_and_put_away(tint, here, monkeypa
         (Path("out.preview.jpg"), (1, 3, 384, 512)),
     ]
     assert not Path("out.preview.jpg").exists()
-    assert stylize("large.png", "-s", "red.png", "-o", "out.png", "--preview=now.png") == 0
+    assert stylize("large.png", "-s", "red.png", "-o", "b.png", "--preview=now.png") == 0
     assert read("now.png").shape == (1, 3, 384, 512)
 
 

@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from impasto.cli.stylize import NEEDED, run_with_method
+from impasto.cli.stylize import NEEDED, check_apart, run_with_method
 from impasto.cli.terminal import bar
 from impasto.jobs.blend import GAP, blend, keep_style, shares
 from impasto.jobs.sources import weighed
 from impasto.jobs.spec import Job
-from impasto.media.image import check_writable, write
+from impasto.media.image import write
+from impasto.media.place import check_writable
 from impasto.methods import DEFAULT
 from impasto.universal.palette import ENDING
 
@@ -52,6 +53,9 @@ def sheet(
     quiet: Annotated[
         bool, Parameter(alias="-q", negative=(), help="Say nothing on the way.")
     ] = False,
+    overwrite: Annotated[
+        bool, Parameter(negative=(), help="Replace a result that exists.")
+    ] = False,
     options: dict[str, Any],
 ) -> None:
     """Paint the sheet; what can be refused is refused before the work starts.
@@ -61,7 +65,9 @@ def sheet(
     """
     job = Job(content, weighed(style), method, size, seed, options=options)
     shares(len(job.styles), steps=steps)
-    check_writable(output, long_side=steps * (max(job.result_size()) + GAP) + GAP)
+    check_apart(job, [output])
+    side = steps * (max(job.result_size()) + GAP) + GAP
+    check_writable(output, long_side=side, overwrite=overwrite)
     with bar(quiet=quiet) as report:
         image = blend(job, steps=steps, report=report)
     write(image, output)

@@ -42,7 +42,8 @@ def styles(
         table((f":{known}", describe(known)) for known in names())
         return
     from impasto.jobs.sources import opened
-    from impasto.media.image import check_writable, write
+    from impasto.media.image import write
+    from impasto.media.place import check_writable
 
     name = name.removeprefix(":")
     output = output or Path(f"{name}.png")

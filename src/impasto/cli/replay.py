@@ -15,7 +15,7 @@ from impasto.core.errors import OptionError
 from impasto.jobs.recipe import Recipe
 from impasto.jobs.replay import Finder, recipe_of
 from impasto.jobs.replay import replay as again
-from impasto.media.image import check_writable
+from impasto.media.place import check_writable
 
 Picture = Annotated[Path, Parameter(help="A picture that impasto made.")]
 Search = Annotated[

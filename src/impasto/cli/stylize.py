@@ -22,11 +22,13 @@ from impasto.cli.terminal import Watch
 from impasto.core.errors import Interrupted, OptionError
 from impasto.jobs.folders import found, is_many
 from impasto.jobs.memory import parse
-from impasto.jobs.perform import carry
+from impasto.jobs.output import Output
+from impasto.jobs.perform import carry, keep
 from impasto.jobs.replay import settings_of
 from impasto.jobs.sources import listed, weighed
 from impasto.jobs.spec import Job
-from impasto.media.image import ENDINGS, check_writable, write
+from impasto.media.formats import ENDINGS, FORMATS
+from impasto.media.place import check_writable
 from impasto.methods import DEFAULT, load
 from impasto.wrappers import Controls
 
@@ -34,11 +36,13 @@ NEEDED = Group("What most people need", sort_key=1)
 _WHERE = Group("Where", sort_key=2)
 _OPTIONS = Group("More of the method", sort_key=3)
 _MANY = Group("Many pictures", sort_key=4)
-_WATCHING = Group("Watching", sort_key=5)
-_ADVANCED = Group("Advanced", sort_key=6)
+_FILE = Group("The file", sort_key=5)
+_WATCHING = Group("Watching", sort_key=6)
+_ADVANCED = Group("Advanced", sort_key=7)
 _FIRST = ("strength", "stroke", "color", "smooth", "quality")
 """Options that go with what most people need."""
 
+_FORMATS = ("avif", "jpg", "png", "tiff", "webp")
 _LONGEST = 60
 """Characters of a name that is made from those of many styles."""
 
@@ -127,8 +131,8 @@ def paint(
         Parameter(
             alias="-o",
             group=NEEDED,
-            help="Result: a .png, .jpg or .webp file, or - for stdout. By default a new one next "
-            "to CONTENT. Of many, a folder.",
+            help="Result: .png, .jpg, .webp, .tiff or .avif, or - for stdout. By default a new one "
+            "next to CONTENT. Of many, a folder.",
         ),
     ] = None,
     size: Annotated[
@@ -220,6 +224,34 @@ def paint(
             help="Look at the style where this is white; one for each style.",
         ),
     ] = None,
+    format: Annotated[
+        str | None,
+        Parameter(
+            group=_FILE,
+            help=f"Of the result without --output: {', '.join(_FORMATS)}.",
+        ),
+    ] = None,
+    file_quality: Annotated[
+        int | None,
+        Parameter(group=_FILE, help="Of JPEG, WebP and AVIF, from 1 to 100; 95 by default."),
+    ] = None,
+    bits: Annotated[
+        int | None,
+        Parameter(group=_FILE, help="Of a channel, 8 or 16; as CONTENT has by default."),
+    ] = None,
+    profile: Annotated[
+        str,
+        Parameter(
+            group=_FILE, help="Of colours: keep is CONTENT's, srgb, p3, or an .icc file of RGB."
+        ),
+    ] = "keep",
+    metadata: Annotated[
+        bool,
+        Parameter(group=_FILE, negative="--no-metadata", help="Keep CONTENT's EXIF and XMP data."),
+    ] = True,
+    overwrite: Annotated[
+        bool, Parameter(group=_FILE, negative=(), help="Replace a result that exists.")
+    ] = False,
     planning: Annotated[bool, Parameter(parse=False)] = False,
     options: dict[str, Any],
 ) -> int | None:
@@ -242,7 +274,9 @@ def paint(
         max_memory=limit,
         mask=listed(mask),
         style_mask=listed(style_mask),
+        output=Output(file_quality, bits, profile, metadata),
     )
+    job.output.check()
     many = each or recursive or watch or _many(content, output)
     if planning:
         return plan(job, found(content, recursive=recursive, beside=output) if many else content)
@@ -251,13 +285,22 @@ def paint(
             raise OptionError("preview, every and trace are for one picture; here are many")
         if output is None:
             raise OptionError("--output must name a folder for many pictures")
-        batch = Batch(content, output, recursive, each, suffix, watch, quiet=quiet)
+        ending = _ending(None, format)
+        batch = Batch(
+            content, output, recursive, each, suffix, watch, overwrite, quiet=quiet, ending=ending
+        )
         return batch.run(job)
     with streamed(content[0], output) as (name, file):
-        out = file or _free_name(replace(job, content=name))
+        job = replace(job, content=name)
+        ending = _ending(content[0], format) or ".png"
+        out = file or _free_name(job, ending=ending, overwrite=overwrite)
+        _check_format(out, format)
+        to_stream = str(output) == STREAM
+        check_apart(job, [out])
+        long_side = max(job.result_size())
+        check_writable(out, long_side=long_side, overwrite=overwrite or to_stream)
         seen = Watch(out, preview=preview, every=every, trace=trace, quiet=quiet)
-        shown = None if quiet or str(output) == STREAM else out
-        return _one(replace(job, content=name), seen, shown=shown)
+        return _one(job, seen, shown=None if quiet or to_stream else out)
 
 
 expect.__signature__ = signature(paint)  # type: ignore[attr-defined]
@@ -266,8 +309,7 @@ expect.__signature__ = signature(paint)  # type: ignore[attr-defined]
 def _one(job: Job, watch: Watch, *, shown: Path | None) -> int:
     """Paint one picture, and name its file on stdout if it is shown."""
     out = watch.out
-    check_writable(out, long_side=max(job.result_size()))
-    _check_apart(job, [out, *watch.files])
+    check_apart(job, [out, *watch.files])
     code = 0
     with watch.running() as report:
         try:
@@ -275,7 +317,7 @@ def _one(job: Job, watch: Watch, *, shown: Path | None) -> int:
         except Interrupted as event:
             if event.image is None:
                 raise
-            write(event.image, out)
+            keep(event.image, out, job=job)
             code = STOPPED
     if code:
         say(f"stopped; the picture so far is in {out}")
@@ -303,14 +345,27 @@ def _settings(like: Path | None, method: str | None, *, styled: bool) -> Job:
     return replace(job, method=method or job.method, options=kept)
 
 
-def _free_name(job: Job) -> Path:
+def _ending(content: str | None, format: str | None) -> str | None:
+    """Of a name that is made: the format's, or the content's if that can be written."""
+    if format is not None and format not in _FORMATS:
+        raise OptionError(f"format must be one of {', '.join(_FORMATS)}; got {format!r}")
+    own = Path(content or "").suffix
+    return f".{format}" if format else own if own.lower() in ENDINGS else None
+
+
+def _check_format(out: Path, format: str | None) -> None:
+    if format and FORMATS.get(out.suffix.lower()) is not FORMATS[f".{format}"]:
+        raise OptionError(f"format {format} does not fit the name {out}")
+
+
+def _free_name(job: Job, *, ending: str, overwrite: bool) -> Path:
     """CONTENT-STYLE next to the content, with a number where that exists."""
     content, *styles = _words(job)
     path = Path(_stem(content)) if content.startswith(":") else Path(content)
     stem = "-".join(map(_stem, [content, *styles]))[:_LONGEST]
-    ending = path.suffix if path.suffix.lower() in ENDINGS else ".png"
     names = (f"{stem}{'' if number == 1 else f'-{number}'}{ending}" for number in count(1))
-    return next(path for path in map(path.with_name, names) if not path.exists())
+    free = (path for path in map(path.with_name, names) if overwrite or not path.exists())
+    return next(free)
 
 
 def _words(job: Job) -> list[str]:
@@ -321,8 +376,12 @@ def _stem(source: str) -> str:
     return source[1:].replace("@", "-") if source.startswith(":") else Path(source).stem
 
 
-def _check_apart(job: Job, outputs: Sequence[Path]) -> None:
-    """No file that is written may be one that is read, or be written twice."""
+def check_apart(job: Job, outputs: Sequence[Path]) -> None:
+    """No file that is written may be one that is read, or be written twice.
+
+    Raises:
+        OptionError: one would.
+    """
     read = [*_words(job), str(job.start_picture), *map(str, [*job.mask, *job.style_mask])]
     taken = {realpath(source) for source in read}
     for path in outputs:

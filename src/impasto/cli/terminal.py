@@ -12,6 +12,7 @@ from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
 from impasto.media import image as media
 from impasto.media import plot
+from impasto.media.place import check_writable
 from impasto.ops.resample import fit, resize
 
 PREVIEW_SIDE = 512
@@ -52,9 +53,9 @@ class Watch:
         self.preview = preview if isinstance(preview, Path) else beside if preview else None
         self.losses: list[Progress] = []
         if self.preview:
-            media.check_writable(self.preview)
+            check_writable(self.preview)
         if trace:
-            media.check_writable(trace, endings=(".csv",))
+            check_writable(trace, endings=(".csv",))
 
     @property
     def files(self) -> list[Path]:

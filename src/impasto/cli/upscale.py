@@ -8,7 +8,8 @@ from cyclopts import Parameter
 
 from impasto.cli.terminal import bar
 from impasto.core.errors import OptionError
-from impasto.media.image import check_writable, describe, load, measure, write
+from impasto.media.image import describe, load, measure, write
+from impasto.media.place import check_writable
 from impasto.nets.upscaler import FACTORS, enlarge
 
 
@@ -29,5 +30,5 @@ def upscale(
     image, metadata = load(picture), describe(picture)
     with bar(quiet=quiet) as report:
         large = enlarge(image, by=by, report=report)
-    write(large, output, metadata=metadata)
+    write(large, output, metadata=metadata, original=picture)
     sys.stdout.write(f"{output}\n")

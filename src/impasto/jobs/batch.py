@@ -23,7 +23,8 @@ from impasto.jobs.prepared import Prepared, generator
 from impasto.jobs.recipe import parse, plain
 from impasto.jobs.sources import measured
 from impasto.jobs.spec import Job
-from impasto.media.image import check_writable, read_recipe
+from impasto.media.image import read_recipe
+from impasto.media.place import check_writable
 from impasto.nets import zoo
 from impasto.universal.palette import ENDING
 

@@ -13,13 +13,13 @@ from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
 from impasto.jobs import memory
 from impasto.jobs.control import Control, built
+from impasto.jobs.output import original
 from impasto.jobs.prepared import LEAST, Prepared
 from impasto.jobs.recipe import Made, Recipe, current, plain
 from impasto.jobs.sources import Weighed, listed, opened, strips, weighed
 from impasto.jobs.spec import Job
 from impasto.media import large
 from impasto.media.image import LIMIT, Source, to_pillow, write
-from impasto.media.metadata import Metadata
 from impasto.methods import DEFAULT
 from impasto.nets import zoo
 from impasto.ops.resample import resize
@@ -70,7 +70,8 @@ def stylize(
         options: the method's own, such as `strength`, and those that all have, such as `color`.
 
     Returns:
-        A tensor (1, 3, H, W) if the content is a tensor, else a Pillow picture.
+        A tensor (1, 3, H, W) if the content is a tensor, else a Pillow picture in 8 bits of sRGB,
+        with the content's transparency.
 
     Raises:
         OptionError: an option, a name or a weight that is not accepted.
@@ -92,7 +93,9 @@ def stylize(
         style_mask=listed(style_mask),
     )
     out = perform(job, report=report)
-    return out if isinstance(content, torch.Tensor) else to_pillow(out)
+    if isinstance(content, torch.Tensor):
+        return out
+    return to_pillow(out, original=original(content))
 
 
 def perform(job: Job, *, report: Report = silent) -> Image:
@@ -120,6 +123,24 @@ def carry(job: Job, path: str | Path, *, report: Report = silent) -> None:
         ImpastoError: as `stylize`, or the file cannot be written.
     """
     watched(job, report, lambda told: _begun(job, told).written(Path(path)))
+
+
+def keep(image: Image, path: Path, *, job: Job, recipe: str | None = None) -> None:
+    """Write a picture that was made of a job.
+
+    Raises:
+        MediaError: the content cannot be read, or the file cannot be written.
+    """
+    write(image, path, **_asked(job, recipe))
+
+
+def _asked(job: Job, recipe: str | None) -> dict[str, Any]:
+    """What the file is like, beside its picture."""
+    return {
+        "metadata": job.output.said(job.content, recipe=recipe),
+        "original": original(job.content),
+        "quality": job.output.quality,
+    }
 
 
 def watched(job: Job, report: Report, work: Callable[[Report], _T]) -> _T:
@@ -181,6 +202,7 @@ class Run:
         # Threads inherit this from the one that starts them, so it comes before all work.
         torch.set_flush_denormal(True)
         self.job, self.report, self.like = job, report, like
+        job.output.check()
         self.prepared = prepared or Prepared()
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.size = job.result_size()
@@ -254,16 +276,18 @@ class Run:
             self.keep(self.made(), path, recipe=recipe)
             return
         height, width = self.size
-        with large.writing(path, height=height, width=width) as sink:
+        asked = _asked(self.job, recipe or self._own(path))
+        with large.writing(path, height=height, width=width, **asked) as sink:
             self._in_tiles(sink, folder=path.parent)
             self.report(Progress("writing", 1.0, size=self.size))
 
     def keep(self, image: Image, path: Path, *, recipe: str | None = None) -> None:
         """Write a picture that was made."""
-        if recipe is None:
-            own = self.recipe(path.parent)
-            recipe = own and own.text()
-        write(image, path, metadata=Metadata(recipe=recipe))
+        keep(image, path, job=self.job, recipe=recipe or self._own(path))
+
+    def _own(self, path: Path) -> str | None:
+        own = self.recipe(path.parent)
+        return own and own.text()
 
     def _in_tiles(self, sink: Sink, *, folder: Path | None) -> None:
         tiled(

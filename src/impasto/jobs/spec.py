@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from impasto.core.errors import OptionError
+from impasto.jobs.output import Output
 from impasto.jobs.sources import measured
 from impasto.media import large
 from impasto.media.image import SMALLEST, Source
@@ -30,6 +31,7 @@ class Job:
         max_memory: bytes that the process may take; None is 60 % of what is free.
         mask: where to paint, white there and black elsewhere; one, or one a style.
         style_mask: where to look in the styles, likewise; one a style.
+        output: how the picture is written.
     """
 
     content: Source
@@ -42,6 +44,7 @@ class Job:
     max_memory: float | None = None
     mask: Sequence[Source] = ()
     style_mask: Sequence[Source] = ()
+    output: Output = field(default_factory=Output)
 
     def result_size(self) -> tuple[int, int]:
         """Height and width of the result; opens no more than the content's header.

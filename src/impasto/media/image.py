@@ -1,25 +1,29 @@
-"""The only file that opens and writes pictures: Pillow outside, tensors inside."""
+"""The only file that opens and writes pictures: Pillow and libvips outside, tensors inside."""
 
-import os
 import threading
-import uuid
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image as Pillow
-from PIL import ImageCms, ImageOps, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
-from impasto.core.errors import MediaError
+from impasto.core.errors import ExtraError, MediaError
 from impasto.core.tensors import Image
-from impasto.media.metadata import Metadata, found, save_settings
+from impasto.media import formats, stored
+from impasto.media.finish import finished
+from impasto.media.formats import ENDINGS as ENDINGS
+from impasto.media.metadata import Metadata, found
+from impasto.media.place import check_writable as check_writable
+from impasto.media.place import write_bytes
+from impasto.media.profiles import fitting, space
+from impasto.media.stored import Stored
+from impasto.media.vips import from_array as vips_from_array
+from impasto.media.vips import to_array
 
 LIMIT = 256_000_000
 """Pixels of the largest picture that is decoded."""
@@ -30,20 +34,12 @@ Source = str | Path | Pillow.Image | np.ndarray | torch.Tensor
 """A picture: a file, a Pillow picture, an array (H, W, 3) or (H, W), a tensor (1, 3, H, W)."""
 
 _READ = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "PPM")
-_JPEG = ("JPEG", {"quality": 95, "subsampling": "4:4:4"}, 65_500)
-_WRITTEN = {
-    ".png": ("PNG", {}, 1 << 31),
-    ".jpg": _JPEG,
-    ".jpeg": _JPEG,
-    ".webp": ("WEBP", {"quality": 95}, 16_383),
-}
-"""Ending to format, settings and longest side."""
-ENDINGS = tuple(_WRITTEN)
-
-_ORIENTATION = 0x0112
 _SIDEWAYS = range(5, 9)
-_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
-"""Colour space of a profile to the mode of the pictures that it describes."""
+_PROMISES = {"PNG": 9_000, "JPEG": 2_000, "GIF": 9_000, "BMP": 9_000, "PPM": 9}
+"""Pixels that one byte of a file can hold at the very most: deflate shrinks zeros 1032-fold."""
+_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_GREY = 1e-3
+"""By how much the channels of a picture without colour may differ."""
 
 # Pillow's limit on pixels and Python's filters of warnings are global, so one picture is decoded
 # at a time.
@@ -87,34 +83,37 @@ def load(source: Source, *, enough: int | None = None) -> Image:
 
 
 def read(path: str | Path, *, enough: int | None = None) -> Image:
-    """The picture in a file: upright, in sRGB, transparency on white, of the first frame.
+    """The picture in a file: upright, in sRGB, of the first frame.
+
+    Where it is fully transparent it has the colours of its surroundings.
 
     Args:
-        path: a PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF or PPM file.
+        path: a PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF, HEIC or PPM file.
         enough: a long side in pixels that is enough; a larger picture is averaged by whole factors
             while its long side stays at least this, which saves time and memory.
 
     Returns:
-        (1, 3, H, W) in [0, 1]. RGB of 16 bits a channel is cut to 8, grey of 16 bits is not.
+        (1, 3, H, W) in [0, 1].
 
     Raises:
         MediaError: the file is missing, no picture, damaged or cut short, too small, or too large.
     """
     with _opened(path) as picture:
         height, width = _upright_size(picture, str(path))
+        _check_promise(picture, Path(path))
         if enough:
             shrink = max(1.0, max(height, width) / enough)
             wide, high = picture.size
             # A JPEG can be decoded at a half, quarter or eighth for a fraction of the time.
             picture.draft(None, (int(wide / shrink), int(high / shrink)))
-        return _tensor(picture, enough)
+        return stored.shrunk(_stored(picture, path, enough=enough).seen(), enough)
 
 
 def from_pillow(picture: Pillow.Image, *, enough: int | None = None) -> Image:
     """A Pillow picture, treated as `read` treats a file."""
     with _door("the picture"):
         _upright_size(picture, "the picture")
-        return _tensor(picture, enough)
+        return stored.shrunk(stored.from_pillow(picture, enough=enough).seen(), enough)
 
 
 def from_array(array: np.ndarray) -> Image:
@@ -141,18 +140,11 @@ def checked(image: torch.Tensor) -> Image:
     image = image[None] if image.ndim == 3 else image
     if image.ndim != 4 or image.shape[:2] != (1, 3) or not image.is_floating_point():
         raise MediaError(f"a tensor must be (1, 3, H, W) of floats; got {tuple(image.shape)}")
-    _check_size(image.shape[3], image.shape[2], "the picture")
+    check_size(image.shape[3], image.shape[2], "the picture")
     low, high = (value.item() for value in image.aminmax())
     if not (low >= 0 and high <= 1):
         raise MediaError(f"a picture must hold numbers from 0 to 1; got {low:g} to {high:g}")
     return image.float().contiguous()
-
-
-def to_pillow(image: Image) -> Pillow.Image:
-    """The picture in 8 bits, rounded to nearest; what is not finite becomes black."""
-    clean = image[0].detach().nan_to_num(0, 1, 0).clamp(0, 1)
-    pixels = clean.mul(255).round().to(torch.uint8).permute(1, 2, 0)
-    return Pillow.fromarray(pixels.cpu().contiguous().numpy())
 
 
 def describe(source: Source) -> Metadata:
@@ -163,12 +155,13 @@ def describe(source: Source) -> Metadata:
     """
     if isinstance(source, str | Path):
         with _opened(source) as picture:
-            return found(picture, bits=8)
+            return found(picture, bits=stored.bits(picture))
     if isinstance(source, Pillow.Image):
         with _door("the picture"):
-            return found(source, bits=8)
+            return found(source, bits=stored.bits(source))
     load(source)
-    return Metadata()
+    deep = isinstance(source, np.ndarray) and source.dtype == np.uint16
+    return Metadata(bits=16 if deep else 8)
 
 
 def read_recipe(path: str | Path) -> str | None:
@@ -180,93 +173,116 @@ def read_recipe(path: str | Path) -> str | None:
     return describe(path).recipe
 
 
-def write(image: Image, path: str | Path, *, metadata: Metadata | None = None) -> None:
+def pixels_of(source: str | Path | Pillow.Image) -> Stored:
+    """The pixels of a picture as they are stored.
+
+    Raises:
+        MediaError: as `load`.
+    """
+    if isinstance(source, Pillow.Image):
+        with _door("the picture"):
+            return stored.from_pillow(source)
+    with _opened(source) as picture:
+        _upright_size(picture, str(source))
+        _check_promise(picture, Path(source))
+        return _stored(picture, source)
+
+
+def to_pillow(image: Image, *, original: Source | None = None) -> Pillow.Image:
+    """The picture in 8 bits of sRGB, rounded to nearest; what is not finite becomes black.
+
+    Args:
+        image: (1, 3, H, W).
+        original: what it was made from, whose transparency it gets.
+    """
+    alpha = isinstance(original, str | Path | Pillow.Image) and describe(original).alpha
+    said = Metadata(alpha=alpha)
+    return Pillow.fromarray(_pixels(image, said, original=original))
+
+
+def write(
+    image: Image,
+    path: str | Path,
+    *,
+    metadata: Metadata | None = None,
+    original: Source | None = None,
+    quality: int | None = None,
+) -> None:
     """Write a picture in the format of the path's ending; the same picture gives the same bytes.
 
     The file appears at once or not at all: it is written under another name and then renamed.
 
     Args:
-        image: (1, 3, H, W) in [0, 1].
-        path: ends in .png, .jpg, .jpeg or .webp.
-        metadata: what the file shall say beside its pixels.
+        image: (1, 3, H, W) in [0, 1], sRGB.
+        path: ends as `ENDINGS`.
+        metadata: what the file shall say beside its pixels, and its profile, to which the pixels
+            are converted, its depth, and whether it is grey and has transparency, as far as the
+            format can.
+        original: what the picture was made from. It has the alpha; where it is hidden or the
+            picture does not differ from it, its own pixels stay.
+        quality: from 1 to 100, of formats with loss; 95 by default. 100 is WebP without loss.
 
     Raises:
         MediaError: the file cannot be written, or the recipe is too long.
+        OptionError: the quality is not accepted.
     """
-    kind, settings, _ = _written(path)
-    # The pixels are sRGB.
-    said = save_settings(replace(metadata or Metadata(), icc=None), kind)
-    encoded = BytesIO()
+    form = formats.of(path)
+    said = possible(metadata or Metadata(), form, grey=_is_grey(image))
+    if not isinstance(original, str | Path | Pillow.Image):
+        said = replace(said, alpha=False)
+    values = _pixels(image, said, original=original)
+    if said.alpha and not form.alpha:
+        values = _on_white(values)
+    said = said.sized(values.shape[1], values.shape[0])
     try:
-        to_pillow(image).save(encoded, kind, **settings, **said)
-    except (OSError, ValueError) as error:
+        data = formats.encoded(values, form, said, quality=quality)
+    except MediaError as error:
         raise MediaError(f"{path} cannot be written: {error}") from error
-    write_bytes(path, encoded.getvalue())
+    write_bytes(path, data)
 
 
-def write_bytes(path: str | Path, data: bytes) -> None:
-    """Put a file in its place at once or not at all.
-
-    Raises:
-        MediaError: the file cannot be written.
-    """
-    # A link stays a link: what it points at is replaced.
-    target = Path(os.path.realpath(path))
-    part = target.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        with part.open("xb") as file:
-            file.write(data)
-        part.replace(target)
-    except OSError as error:
-        raise MediaError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
+def possible(said: Metadata, form: formats.Format, *, grey: bool) -> Metadata:
+    """As much as the format allows, of a picture that has colours or not."""
+    grey = grey and said.grey and form.grey
+    icc = said.icc if said.icc and space(said.icc) == (1 if grey else 3) else None
+    return replace(said, bits=min(said.bits, form.bits), grey=grey, icc=icc)
 
 
-def check_writable(
-    path: str | Path, *, endings: Sequence[str] = ENDINGS, long_side: int = 0
-) -> None:
-    """Refuse now what would fail after the work.
-
-    Args:
-        path: where a file shall be written.
-        endings: the endings that are accepted, in lower case.
-        long_side: of the picture to be written, in pixels; some formats have a limit.
-
-    Raises:
-        MediaError: an unknown ending, a folder that is missing or not writable, a picture that is
-            too large for the format.
-    """
-    path = Path(path)
-    if path.suffix.lower() not in endings:
-        raise MediaError(_ending(path, endings))
-    try:
-        if path.is_dir():
-            raise MediaError(f"{path} is a folder; the name of a file is needed")
-        if not path.parent.is_dir():
-            raise MediaError(f"the folder {path.parent} does not exist")
-    except OSError as error:
-        raise MediaError(f"{path} cannot be written: {error.strerror}") from None
-    try:
-        # Asking the system for permission is unreliable; trying is not.
-        TemporaryFile(dir=path.parent).close()
-    except OSError as error:
-        raise MediaError(f"the folder {path.parent} is not writable: {error.strerror}") from None
-    longest = _WRITTEN.get(path.suffix.lower(), _WRITTEN[".png"])[2]
-    if long_side > longest:
-        raise MediaError(f"{path} can be {longest} pixels long at most; .png has no such limit")
+def _is_grey(image: Image) -> bool:
+    return bool((image.amax(1) - image.amin(1) <= _GREY).all())
 
 
-def _written(path: str | Path) -> tuple[str, dict[str, object], int]:
-    try:
-        return _WRITTEN[Path(path).suffix.lower()]
-    except KeyError:
-        raise MediaError(_ending(path, ENDINGS)) from None
+def _pixels(image: Image, said: Metadata, *, original: Source | None) -> np.ndarray:
+    """(H, W, C) of 8 or 16 bits in the profile that is said, with alpha if that is said."""
+    icc = fitting(said.icc, 1 if said.grey else 3)
+    values = levels(image, bits=16 if icc else said.bits)
+    if icc is None and not said.alpha:
+        return values[..., 1:2] if said.grey else values
+    source = None
+    if isinstance(original, str | Path | Pillow.Image):
+        source = pixels_of(original).picture()
+    made = vips_from_array(values)
+    out = finished(made, icc=icc, bits=said.bits, grey=said.grey, original=source)
+    return to_array(out)
 
 
-def _ending(path: str | Path, endings: Sequence[str]) -> str:
-    listed = " or ".join(filter(None, (", ".join(endings[:-1]), endings[-1])))
-    return f"{path} must end in {listed}"
+def levels(image: Image, *, bits: int) -> np.ndarray:
+    """A picture as (H, W, 3) of 8 or 16 bits; what is not finite becomes black or white."""
+    clean = image[0].detach().nan_to_num(0, 1, 0).clamp(0, 1).permute(1, 2, 0)
+    levels = clean.mul(2**bits - 1).round_().cpu().contiguous().numpy()
+    return levels.astype(np.uint16 if bits == 16 else np.uint8)
+
+
+def _on_white(values: np.ndarray) -> np.ndarray:
+    share = values[..., -1:] / np.float32(np.iinfo(values.dtype).max)
+    white = np.iinfo(values.dtype).max * (1 - share)
+    return np.rint(values[..., :-1] * share + white).astype(values.dtype)
+
+
+def _stored(picture: Pillow.Image, path: str | Path, *, enough: int | None = None) -> Stored:
+    if stored.is_deep(picture):
+        return stored.read_deep(picture, path)
+    return stored.from_pillow(picture, enough=enough)
 
 
 @contextmanager
@@ -275,8 +291,36 @@ def _opened(path: str | Path) -> Iterator[Pillow.Image]:
     with _door(str(path)):
         if path.is_dir():
             raise MediaError(f"{path} is a folder, not a picture")
-        with Pillow.open(path, formats=_READ) as picture:
+        kinds = (*_READ, "HEIF") if _is_heic(path) else _READ
+        with Pillow.open(path, formats=kinds) as picture:
             yield picture
+
+
+def _is_heic(path: Path) -> bool:
+    """Whether it is a HEIC picture; then the package that reads it is made known to Pillow."""
+    with path.open("rb") as file:
+        head = file.read(32)
+    if head[4:8] != b"ftyp" or head[8:12] not in _HEIC or b"avif" in head:
+        return False
+    try:
+        from pi_heif import register_heif_opener
+    except ImportError:
+        raise ExtraError(
+            f"{path} is a HEIC picture; reading it needs pi-heif: pip install 'impasto[heic]'"
+        ) from None
+    register_heif_opener()
+    return True
+
+
+def _check_promise(picture: Pillow.Image, path: Path) -> None:
+    """Refuse a header that promises far more than so short a file can hold."""
+    most = _PROMISES.get(picture.format or "")
+    size = path.stat().st_size
+    if most and picture.width * picture.height > most * size:
+        raise MediaError(
+            f"{path} is cut short or damaged: it promises {picture.width} × {picture.height} "
+            f"pixels and has only {size} bytes"
+        )
 
 
 @contextmanager
@@ -286,10 +330,10 @@ def _door(name: str) -> Iterator[None]:
         limit, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, None
         try:
             yield
-        except (MediaError, MemoryError):
+        except (MediaError, ExtraError, MemoryError):
             raise
         except UnidentifiedImageError:
-            accepted = "PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF and PPM"
+            accepted = "PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF, HEIC and PPM"
             raise MediaError(
                 f"{name} is not a picture that can be read; accepted are {accepted}"
             ) from None
@@ -306,13 +350,18 @@ def _door(name: str) -> Iterator[None]:
 
 def _upright_size(picture: Pillow.Image, name: str) -> tuple[int, int]:
     width, height = picture.size
-    _check_size(width, height, name)
+    check_size(width, height, name)
     # Pillow turns TIFF by itself.
-    sideways = picture.format != "TIFF" and _orientation(picture) in _SIDEWAYS
+    sideways = picture.format != "TIFF" and stored.orientation(picture) in _SIDEWAYS
     return (width, height) if sideways else (height, width)
 
 
-def _check_size(width: int, height: int, name: str) -> None:
+def check_size(width: int, height: int, name: str) -> None:
+    """Refuse a picture that is too large to be decoded whole, or too small.
+
+    Raises:
+        MediaError: it is.
+    """
     if width * height > LIMIT:
         raise MediaError(
             f"{name} has {width} × {height} pixels; "
@@ -322,62 +371,3 @@ def _check_size(width: int, height: int, name: str) -> None:
         raise MediaError(
             f"{name} has {width} × {height} pixels; each side must have at least {SMALLEST}"
         )
-
-
-def _orientation(picture: Pillow.Image) -> int:
-    try:
-        return picture.getexif().get(_ORIENTATION, 1)
-    except Exception:  # A broken block of EXIF must not cost the picture.
-        return 1
-
-
-def _tensor(picture: Pillow.Image, enough: int | None) -> Image:
-    picture.load()
-    if _orientation(picture) != 1:
-        picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith(("I", "F")):
-        values = _deep(picture)
-    else:
-        picture = _rgb(picture)
-        if enough and max(picture.size) >= 2 * enough:
-            picture = picture.reduce(max(picture.size) // enough)
-        values = np.asarray(picture, np.float32) / 255
-    return torch.from_numpy(values.transpose(2, 0, 1)[None].copy())
-
-
-def _deep(picture: Pillow.Image) -> np.ndarray:
-    """Grey of more than 8 bits as (H, W, 3) in [0, 1]; floats by the range that holds them."""
-    values = np.nan_to_num(np.asarray(picture, np.float32), nan=0)
-    tops = (1, 255, 65535) if picture.mode == "F" else (65535,)
-    top = next((top for top in tops if values.max() <= top), tops[-1])
-    return np.repeat(np.clip(values / np.float32(top), 0, 1)[..., None], 3, axis=2)
-
-
-def _rgb(picture: Pillow.Image) -> Pillow.Image:
-    profile, alpha = picture.info.get("icc_profile"), None
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        alpha = picture.getchannel("A")
-    if picture.mode in ("P", "RGBA"):
-        picture = picture.convert("RGB")
-    picture = _srgb(picture, profile)
-    if alpha:
-        picture = Pillow.composite(picture, Pillow.new("RGB", picture.size, "white"), alpha)
-    return picture
-
-
-def _srgb(picture: Pillow.Image, profile: bytes | None) -> Pillow.Image:
-    """RGB as the embedded profile means it; a profile that is broken or of no use is ignored."""
-    if not profile:
-        return picture.convert("RGB")
-    try:
-        source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        # sRGB stays as it is, bit for bit.
-        known = "srgb" in ImageCms.getProfileDescription(source).lower()
-        core: Any = source.profile
-        if known or _MODES.get(core.xcolor_space.strip()) != picture.mode:
-            return picture.convert("RGB")
-        srgb = ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(picture, source, srgb, outputMode="RGB") or picture
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return picture.convert("RGB")

@@ -1,26 +1,29 @@
 """Pictures larger than memory, read and written strip by strip: libvips outside, tensors inside.
 
-The only file that knows libvips. What it does not read as a plain picture of 8 or 16 bits (floats,
-CMYK, BMP) is decoded whole by `media.image`, within the limit there.
+What libvips does not read as a plain picture of 8 or 16 bits (floats, CMYK, BMP, HEIC) is decoded
+whole by `media.image`, within the limit there.
 """
 
-import os
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
-from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from tempfile import TemporaryFile
+from typing import Any
 
 import numpy as np
 import torch
-from PIL import ImageCms
 
 from impasto.core.errors import MediaError
 from impasto.core.tensors import Image
+from impasto.media import formats
 from impasto.media import image as small
+from impasto.media.alpha import filled
+from impasto.media.finish import finished
+from impasto.media.metadata import Metadata
+from impasto.media.place import placed
+from impasto.media.profiles import deepened, fitting, to_srgb
+from impasto.media.vips import from_array, resized, to_array, vips
 
 LIMIT = 2_000_000_000
 """Pixels of the largest picture that is read or written."""
@@ -31,18 +34,14 @@ _STEP = 64
 """Rows that are asked of libvips at once."""
 _LOADERS = ("jpegload", "pngload", "webpload", "tiffload", "heifload")
 _PLAIN = {("uchar", "srgb"), ("uchar", "b-w"), ("ushort", "rgb16"), ("ushort", "grey16")}
-_SPACES = {"RGB": 3, "GRAY": 1}
-"""Colour space of a profile to the bands that it describes, alpha not counted."""
-_QUALITY = 95
-_SAVED: dict[str, tuple[str, dict[str, Any]]] = {
-    ".png": ("pngsave", {"compression": 6, "filter": "all"}),
-    ".jpg": ("jpegsave", {"Q": _QUALITY, "subsample_mode": "off"}),
-    ".jpeg": ("jpegsave", {"Q": _QUALITY, "subsample_mode": "off"}),
-    ".webp": ("webpsave", {"Q": _QUALITY}),
+_WHOLE = {
+    "jpeg-multiscan": "is a progressive JPEG",
+    "interlaced": "is an interlaced PNG",
+    "heif-compression": "is an AVIF or HEIC file",
 }
-"""Ending to operation and settings, as in `media.image`."""
-_DOTS = 72 / 25.4
-"""Pixels a millimetre, which libvips writes in any case: 72 dots an inch say nothing."""
+"""What a header may say of pictures that their decoders hold whole."""
+_THUMBNAIL = 512
+"""Long side at which it is looked for colours to go where nothing can be seen."""
 
 
 def measure(path: str | Path) -> tuple[int, int]:
@@ -63,9 +62,10 @@ def measure(path: str | Path) -> tuple[int, int]:
 class Reader:
     """A picture in a file as a source of strips, prepared as `media.image.read` does.
 
-    It is upright, in sRGB, transparency on white. Every run through it decodes the file anew; only
-    a picture that is stored sideways or upside down is first unpacked into a temporary file. A
-    progressive JPEG and an interlaced PNG are held whole by their decoders.
+    It is upright, in sRGB, what is hidden has about the colours of its surroundings. Every run
+    through it decodes the file anew; only a picture that is stored sideways or upside down is first
+    unpacked into a temporary file. A progressive JPEG, an interlaced PNG, and AVIF are held whole
+    by their decoders.
 
     Args:
         path: a picture of at most `LIMIT` pixels.
@@ -84,10 +84,10 @@ class Reader:
         self.height, self.width = size or own
         # For one row of a reduced picture many are held.
         self.step = max(1, min(_STEP, _STEP * self.height // own[0]))
-        # libvips does not keep what it is shown.
-        self.kept = None if header is not None else np.asarray(small.to_pillow(small.read(path)))
-        self.turned = header is not None and _orientation(header) > 2
+        self.stored = _Stored(path, header)
         self._rows: Any = None
+        self._picture: Any = None
+        self._cover: np.ndarray | None = None
 
     def strip(self, top: int, height: int) -> Image:
         """Rows as (1, 3, height, W) in [0, 1]; they follow those before, or begin again at 0.
@@ -99,87 +99,153 @@ class Reader:
             self._rows = None
         values = np.empty((height, self.width, 3), np.float32)
         try:
-            self._rows = self._rows or _vips().Region.new(self._pipeline())
+            self._rows = self._rows or self._begun()
             for start in range(0, height, self.step):
                 part = values[start : start + self.step]
                 part[...] = _fetched(self._rows, top + start, part.shape)
-        except _vips().Error as error:
+        except vips().Error as error:
             self._rows = None
             raise MediaError(f"{self.path} is cut short or damaged") from error
         if top + height == self.height:
             self._rows = None
         return torch.from_numpy(values.transpose(2, 0, 1)[None])
 
+    def _begun(self) -> Any:
+        # A region does not keep what it is part of, nor pixels in memory behind that.
+        self._picture = self._pipeline()
+        return vips().Region.new(self._picture)
+
     def _pipeline(self) -> Any:
-        vips = _vips()
-        if self.kept is None:
-            access = "random" if self.turned else "sequential"
-            image = vips.Image.new_from_file(str(self.path), access=access, fail_on="error")
-        else:
-            height, width, bands = self.kept.shape
-            image = vips.Image.new_from_memory(self.kept.data, width, height, bands, "uchar")
-            image = image.copy(interpretation="srgb")
-        image = _srgb(image.autorot())
+        image = to_srgb(self.stored.opened())
         if image.hasalpha():
-            white = 65535 if image.format == "ushort" else 255
-            image = image.flatten(background=[white] * 3)
-        return _resized(image, self.height, self.width)
+            hidden = image[3] == 0
+            cover = resized(from_array(self._thumbnail()), image.height, image.width, linear=True)
+            image = image.extract_band(0, n=3)
+            bits = 16 if image.format == "ushort" else 8
+            image = hidden.ifthenelse(deepened(cover, bits=bits), image)
+        return resized(image, self.height, self.width)
+
+    def _thumbnail(self) -> np.ndarray:
+        """Colours for what is hidden, (h, w, 3) of 16 bits."""
+        if self._cover is None:
+            image = deepened(to_srgb(self.stored.opened()), bits=16)
+            scale = min(1.0, _THUMBNAIL / max(image.height, image.width))
+            size = (max(1, round(side * scale)) for side in (image.height, image.width))
+            shrunk = resized(image.premultiply(), *size, linear=True)
+            pixels = to_array(shrunk.unpremultiply().rint().cast("ushort"))
+            seen = torch.from_numpy(pixels.transpose(2, 0, 1)[None].astype(np.float32))
+            self._cover = filled(seen[:, :3], seen[:, 3:])[0].permute(1, 2, 0).numpy()
+            self._cover = self._cover.clip(0, 65535).astype(np.uint16)
+        return self._cover
+
+
+class _Stored:
+    """A file as it is stored, upright, opened as often as needed."""
+
+    def __init__(self, path: str | Path, header: Any) -> None:
+        self.path = path
+        self.turned = header is not None and _orientation(header) > 2
+        # libvips does not keep what it is shown.
+        self.kept = small.pixels_of(path) if header is None else None
+
+    def opened(self) -> Any:
+        if self.kept is not None:
+            return self.kept.picture()
+        access = "random" if self.turned else "sequential"
+        image = vips().Image.new_from_file(str(self.path), access=access, fail_on="error")
+        return image.autorot()
 
 
 class Writer:
     """Takes the strips of a picture; see `writing`."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self.file = file
+    def __init__(self, file: Any, *, bits: int) -> None:
+        self.file, self.bits = file, bits
 
     def write(self, rows: Image) -> None:
-        """Put rows (1, 3, h, W) in [0, 1] below those before, in 8 bits, rounded to nearest."""
+        """Put rows (1, 3, h, W) in [0, 1] below those before, rounded to nearest."""
         # A few at a time: what lies between floats and bytes is larger than both.
         for part in rows.split(_STEP, dim=2):
-            values = part[0].permute(1, 2, 0).mul(255).nan_to_num_(0, 255, 0).clamp_(0, 255)
-            self.file.write(values.round_().byte().contiguous().numpy().data)
+            self.file.write(small.levels(part, bits=self.bits).data)
 
 
 @contextmanager
-def writing(path: str | Path, *, height: int, width: int) -> Iterator[Writer]:
+def writing(
+    path: str | Path,
+    *,
+    height: int,
+    width: int,
+    metadata: Metadata | None = None,
+    original: small.Source | None = None,
+    quality: int | None = None,
+) -> Iterator[Writer]:
     """A sink for a picture; the file appears at the end, whole, or not at all.
 
-    The strips lie next to it as they are, three bytes a pixel, until the last has come.
+    The strips lie next to it as they are, three or six bytes a pixel, in a file without a name,
+    until the last has come. A grey picture is written as RGB.
 
     Args:
-        path: ends as `media.image.ENDINGS`.
+        path: ends as `media.formats.ENDINGS`.
         height: of the picture.
         width: of the picture.
+        metadata: as for `media.image.write`.
+        original: as there.
+        quality: as there.
 
     Raises:
         MediaError: the file cannot be written.
     """
-    target = Path(os.path.realpath(path))
-    hidden = target.with_name(f".{uuid.uuid4().hex}")
-    raw, part = hidden.with_suffix(".raw"), hidden.with_suffix(".part")
-    try:
-        with raw.open("xb") as file:
-            yield Writer(file)
-        _save(raw, part, ending=target.suffix.lower(), size=(height, width))
-        part.replace(target)
-    except OSError as error:
-        raise MediaError(f"{path} cannot be written: {error.strerror or error}") from error
-    except _vips().Error as error:
-        words = error.detail.strip().splitlines() or ["unknown reason"]
-        raise MediaError(f"{path} cannot be written: {words[-1]}") from error
-    finally:
-        raw.unlink(missing_ok=True)
-        part.unlink(missing_ok=True)
+    form = formats.of(path)
+    said = small.possible(metadata or Metadata(), form, grey=False).sized(width, height)
+    deep = fitting(said.icc, 3) is not None or said.bits == 16
+    with placed(path) as file, TemporaryFile(dir=Path(path).parent) as raw:
+        try:
+            yield Writer(raw, bits=16 if deep else 8)
+            raw.flush()
+            image = _strips(raw, height, width, deep=deep)
+            needed = said.alpha or fitting(said.icc, 3)
+            image = _finished(image, said, _opened(original) if needed else None)
+            if image.hasalpha() and not form.alpha:
+                white = 65535 if image.format == "ushort" else 255
+                image = image.flatten(background=[white] * 3)
+            _save(image, file, form, said, quality=quality)
+        except vips().Error as error:
+            words = error.detail.strip().splitlines() or ["unknown reason"]
+            raise MediaError(f"{path} cannot be written: {words[-1]}") from error
 
 
-def _save(raw: Path, part: Path, *, ending: str, size: tuple[int, int]) -> None:
-    operation, settings = _SAVED[ending]
-    height, width = size
-    image = _vips().Image.rawload(str(raw), width, height, 3, access="sequential")
-    image = image.copy(interpretation="srgb", xres=_DOTS, yres=_DOTS)
+def _strips(raw: Any, height: int, width: int, *, deep: bool) -> Any:
+    kind, meant = ("ushort", "rgb16") if deep else ("uchar", "srgb")
+    image = vips().Image.rawload(
+        formats.name_of(raw),
+        width,
+        height,
+        3,
+        format=kind,
+        interpretation=meant,
+        access="sequential",
+    )
+    return image.copy(interpretation=meant)
+
+
+def _opened(original: small.Source | None) -> Any:
+    if isinstance(original, str | Path):
+        return _Stored(original, _header(original)).opened()
+    if original is None or isinstance(original, np.ndarray | torch.Tensor):
+        return None
+    return small.pixels_of(original).picture()
+
+
+def _finished(made: Any, said: Metadata, original: Any) -> Any:
+    return finished(made, icc=fitting(said.icc, 3), bits=said.bits, original=original)
+
+
+def _save(
+    image: Any, file: Any, form: formats.Format, said: Metadata, *, quality: int | None
+) -> None:
     # In a thread of its own, so that Ctrl-C is heard before the end.
     with ThreadPoolExecutor(1) as pool:
-        saved = pool.submit(getattr(image, operation), str(part), keep="none", **settings)
+        saved = pool.submit(formats.save, image, file, form, said, quality=quality)
         try:
             saved.result()
         except BaseException:
@@ -187,24 +253,11 @@ def _save(raw: Path, part: Path, *, ending: str, size: tuple[int, int]) -> None:
             raise
 
 
-@cache
-def _vips() -> Any:
-    """The library, asked for by those who need it: it takes a while to load."""
-    import pyvips
-
-    # A file that was opened before may have changed, and a stream can be read only once.
-    pyvips.cache_set_max(0)
-    pyvips.block_untrusted_set(True)
-    pyvips.operation_block_set("VipsForeignLoadRaw", False)
-    return pyvips
-
-
 def _header(path: str | Path) -> Any:
     """The picture before it is decoded; None if libvips has no use for it."""
-    vips = _vips()
     try:
-        image = vips.Image.new_from_file(str(path), access="sequential")
-    except vips.Error:
+        image = vips().Image.new_from_file(str(path), access="sequential")
+    except vips().Error:
         return None
     known = image.get("vips-loader").startswith(_LOADERS)
     return image if known and (image.format, image.interpretation) in _PLAIN else None
@@ -219,6 +272,12 @@ def _upright(header: Any, name: str) -> tuple[int, int]:
         )
     if max(width, height) > LONGEST:
         raise MediaError(f"{name} has {width} × {height} pixels; a side can have {LONGEST} at most")
+    kind = next((kind for name, kind in _WHOLE.items() if _says(header, name)), None)
+    if kind and width * height > small.LIMIT:
+        raise MediaError(
+            f"{name} {kind} of {width} × {height} pixels, which must be decoded whole; "
+            f"at most {small.LIMIT // 1_000_000} million are accepted"
+        )
     if min(width, height) < small.SMALLEST:
         raise MediaError(
             f"{name} has {width} × {height} pixels; each side must have at least {small.SMALLEST}"
@@ -227,7 +286,12 @@ def _upright(header: Any, name: str) -> tuple[int, int]:
 
 
 def _orientation(header: Any) -> int:
-    return header.get("orientation") if "orientation" in header.get_fields() else 1
+    return _says(header, "orientation") or 1
+
+
+def _says(header: Any, name: str) -> int | None:
+    """A number in a header; 0 and none are the same to those who ask."""
+    return int(header.get(name)) if name in header.get_fields() else None
 
 
 def _fetched(rows: Any, top: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -235,44 +299,3 @@ def _fetched(rows: Any, top: int, shape: tuple[int, ...]) -> np.ndarray:
     data = rows.fetch(0, top, width, height)
     kind, most = (np.uint8, 255) if len(data) == height * width * bands else (np.uint16, 65535)
     return np.frombuffer(data, kind).reshape(shape).astype(np.float32) / np.float32(most)
-
-
-def _srgb(image: Any) -> Any:
-    """Three bands as the embedded profile means them; a broken or useless one is ignored."""
-    vips = _vips()
-    deep = image.format == "ushort"
-    plain = image.colourspace("rgb16" if deep else "srgb")
-    if "icc-profile-data" not in image.get_fields():
-        return plain
-    try:
-        profile: Any = ImageCms.ImageCmsProfile(BytesIO(image.get("icc-profile-data")))
-        # sRGB stays as it is, bit for bit.
-        known = "srgb" in ImageCms.getProfileDescription(profile).lower()
-        bands = _SPACES.get(profile.profile.xcolor_space.strip())
-        if known or bands != image.bands - image.hasalpha():
-            return plain
-        return image.icc_transform(
-            "srgb", embedded=True, intent="perceptual", pcs="xyz", depth=16 if deep else 8
-        )
-    except (ImageCms.PyCMSError, OSError, ValueError, vips.Error):
-        return plain
-
-
-def _resized(image: Any, height: int, width: int) -> Any:
-    down, across = height / image.height, width / image.width
-    image = image.resize(min(1, across), vscale=min(1, down), kernel="cubic")
-    down, across = height / image.height, width / image.width
-    if (down, across) == (1, 1):
-        return image
-    # Growing by `resize` moves the picture by half a pixel: its corners meet, not the middles of
-    # its pixels.
-    return image.affine(
-        [across, 0, 0, down],
-        interpolate=_vips().Interpolate.new("bicubic"),
-        idx=0.5,
-        idy=0.5,
-        odx=-0.5,
-        ody=-0.5,
-        oarea=[0, 0, width, height],
-        extend="copy",
-    )

@@ -6,7 +6,7 @@ other formats hold it in their XMP packet, as the property `impasto:recipe`.
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
@@ -72,6 +72,19 @@ class Metadata:
     alpha: bool = False
     recipe: str | None = None
 
+    def sized(self, width: int, height: int) -> "Metadata":
+        """The same of a picture of this size, which EXIF may hold, too."""
+        if not self.exif:
+            return self
+        block = Pillow.Exif()
+        block.load(self.exif)
+        inner = block.get_ifd(ExifTags.IFD.Exif)
+        said = {ExifTags.Base.ExifImageWidth: width, ExifTags.Base.ExifImageHeight: height}
+        if all(inner.get(tag, value) == value for tag, value in said.items()):
+            return self
+        inner.update({tag: value for tag, value in said.items() if tag in inner})
+        return replace(self, exif=block.tobytes())
+
 
 def found(picture: Pillow.Image, *, bits: int) -> Metadata:
     """What is said by a picture that Pillow has opened; damaged blocks are left out."""
@@ -82,7 +95,7 @@ def found(picture: Pillow.Image, *, bits: int) -> Metadata:
         xmp=_without_recipe(packet) if packet else None,
         dpi=_dpi(picture),
         bits=bits,
-        grey=picture.mode in ("1", "L", "LA", "La", "F") or picture.mode.startswith("I"),
+        grey=_is_grey(picture),
         alpha=picture.has_transparency_data,
         recipe=_recipe(picture, packet),
     )
@@ -125,6 +138,13 @@ def packet(metadata: Metadata, *, most: int = _PACKET_LIMIT) -> bytes | None:
         if end and len(base or b"") + len(element) <= most:
             return head + element + end + tail
     raise MediaError(f"a recipe can have {RECIPE_LIMIT} bytes at most")
+
+
+def _is_grey(picture: Pillow.Image) -> bool:
+    tile: Any = getattr(picture, "tile", ())
+    # Pillow makes RGBA of grey with alpha in 16 bits.
+    deep = picture.format == "PNG" and tile and str(tile[0].args).startswith("LA")
+    return deep or picture.mode in ("1", "L", "LA", "La", "F") or picture.mode.startswith("I")
 
 
 def _texts(metadata: Metadata) -> PngInfo | None:
@@ -174,6 +194,9 @@ def _property(packet: bytes) -> str | None:
 
 
 def _dpi(picture: Pillow.Image) -> tuple[float, float] | None:
+    tags: Any = getattr(picture, "tag_v2", None)
+    if tags is not None and 0x11A not in tags:
+        return None  # Pillow would say 1.
     with suppress(TypeError, ValueError, ZeroDivisionError, OverflowError):
         across, down = (float(each) for each in picture.info.get("dpi", ()))
         if 0 < across < 1e5 and 0 < down < 1e5:
@@ -184,7 +207,7 @@ def _dpi(picture: Pillow.Image) -> tuple[float, float] | None:
 def _exif(picture: Pillow.Image) -> bytes | None:
     """The block as it is if it may stay; else without orientation, thumbnail and pixels' tags."""
     try:
-        block = picture.getexif()
+        block = Pillow.Image.getexif(picture)
         raw = picture.info.get("exif")
         turned = block.get(ExifTags.Base.Orientation, 1) != 1
         thumbnail = block.get_ifd(ExifTags.IFD.IFD1)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from impasto.core.progress import Progress
-from impasto.media.image import write_bytes
+from impasto.media.place import write_bytes
 
 _INK, _FAINT = "#2b2b2b", "#b9b4aa"
 _HUES = (

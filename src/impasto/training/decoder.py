@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from impasto.core.errors import OptionError, WeightsError
 from impasto.core.progress import Report, silent
 from impasto.media import image as media
+from impasto.media.place import write_bytes
 from impasto.nets import zoo
 from impasto.nets.decoder import STATISTICS
 from impasto.nets.fetch import digest
@@ -97,10 +98,10 @@ class Decoding:
         name = self.options.method
         said = {k: json.dumps(v) for k, v in (self.provenance | {"steps": step}).items()}
         weights = {k: v.half().contiguous().cpu() for k, v in self.network.state_dict().items()}
-        media.write_bytes(self.folder / f"{name}.safetensors", save(weights, said))
+        write_bytes(self.folder / f"{name}.safetensors", save(weights, said))
         report = self.provenance | {"step": step, "held_out": self._judged()}
         text = json.dumps(report, indent=2) + "\n"
-        media.write_bytes(self.folder / "report.json", text.encode())
+        write_bytes(self.folder / "report.json", text.encode())
         if self.options.samples:
             samples = self.folder / "samples"
             samples.mkdir(exist_ok=True)

@@ -30,6 +30,7 @@ from torch import Tensor
 from impasto.core.options import Options
 from impasto.core.progress import Report, silent
 from impasto.media import image as media
+from impasto.media.place import write_bytes
 from impasto.nets import petit, zoo
 from impasto.nets.vgg import VGG, bfloat16_is_fast
 from impasto.training.data import Crops, listed, pictures, split
@@ -142,7 +143,7 @@ class Distillation:
         eyes = self.network.eyes()
         said = {k: json.dumps(v) for k, v in (self.provenance | {"steps": step}).items()}
         weights = {k: v.half().contiguous().cpu() for k, v in self.network.shipped().items()}
-        media.write_bytes(
+        write_bytes(
             self.folder / "petit.safetensors", save(weights, {"pooling": petit.POOLING} | said)
         )
         x, true, content, style = self._exam
@@ -153,7 +154,7 @@ class Distillation:
             "visited": judged(self._said(visited), self.teachers.answers(visited)),
         }
         text = json.dumps(report, indent=2) + "\n"
-        media.write_bytes(self.folder / "report.json", text.encode())
+        write_bytes(self.folder / "report.json", text.encode())
         if self.options.samples:
             samples = self.folder / "samples"
             samples.mkdir(exist_ok=True)

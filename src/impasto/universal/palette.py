@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from impasto.core.contract import Frame, Style
 from impasto.core.errors import MediaError, WeightsError
 from impasto.core.tensors import Image
-from impasto.media.image import write_bytes
+from impasto.media.place import write_bytes
 from impasto.nets import petit, zoo
 from impasto.nets.trained import MAKER, ROW
 from impasto.nets.vgg import VGG
