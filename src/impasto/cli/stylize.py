@@ -290,7 +290,8 @@ def paint(
             content, output, recursive, each, suffix, watch, overwrite, quiet=quiet, ending=ending
         )
         return batch.run(job)
-    with streamed(content[0], output) as (name, file):
+    to_stdout = _ending(None, format) or ".png"
+    with streamed(content[0], output, ending=to_stdout) as (name, file):
         job = replace(job, content=name)
         ending = _ending(content[0], format) or ".png"
         out = file or _free_name(job, ending=ending, overwrite=overwrite)
