@@ -24,6 +24,10 @@ SIDE = 16
 KINDS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "PPM")
 
 
+MODES = {"JPEG": ("RGB", "L", "CMYK"), "PPM": ("RGB", "L"), "GIF": ("P",), "BMP": ("RGB", "P")}
+LIES = (b"\xff" * 4, b"\0" * 4, b"\x7f\xff\xff\xff", b"\0\0\xff\xff")
+
+
 def chunk(kind: bytes, data: bytes) -> bytes:
     whole = kind + data
     return len(data).to_bytes(4, "big") + whole + zlib.crc32(whole).to_bytes(4, "big")
@@ -33,7 +37,15 @@ def passes(interlaced: bool) -> list[tuple[int, int, int, int]]:
     """First column and row and steps of the passes of PNG; section 8.2 of its standard."""
     if not interlaced:
         return [(0, 0, 1, 1)]
-    return [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+    return [
+        (0, 0, 8, 8),
+        (4, 0, 8, 8),
+        (0, 4, 4, 8),
+        (2, 0, 4, 4),
+        (0, 2, 2, 4),
+        (1, 0, 2, 2),
+        (0, 1, 1, 2),
+    ]
 
 
 def packed(row: np.ndarray, bits: int) -> bytes:
@@ -48,7 +60,9 @@ def packed(row: np.ndarray, bits: int) -> bytes:
     return (padded.reshape(-1, per) << shifts).sum(1).astype(np.uint8).tobytes()
 
 
-def png(samples: np.ndarray, *, color: int, bits: int, interlaced: bool = False, more: bytes = b"") -> bytes:
+def png(
+    samples: np.ndarray, *, color: int, bits: int, interlaced: bool = False, more: bytes = b""
+) -> bytes:
     height, width = samples.shape[:2]
     data = b""
     for left, top, across, down in passes(interlaced):
@@ -106,11 +120,18 @@ def originals() -> dict[str, list[bytes]]:
     exif[0x0112], exif[0x010F] = 6, "Camera"
     made: dict[str, list[bytes]] = {}
     for kind in KINDS:
-        modes = {"JPEG": ("RGB", "L", "CMYK"), "PPM": ("RGB", "L"), "GIF": ("P",), "BMP": ("RGB", "P")}
+        modes = {
+            "JPEG": ("RGB", "L", "CMYK"),
+            "PPM": ("RGB", "L"),
+            "GIF": ("P",),
+            "BMP": ("RGB", "P"),
+        }
         for mode in modes.get(kind, ("RGB", "RGBA")):
             file = BytesIO()
             said = {} if kind in ("PPM", "BMP", "GIF") else {"exif": exif.tobytes()}
-            Image.fromarray(pixels).convert("RGB" if mode == "P" else "RGBA").convert(mode).save(file, kind, **said)
+            Image.fromarray(pixels).convert("RGB" if mode == "P" else "RGBA").convert(mode).save(
+                file, kind, **said
+            )
             made.setdefault(kind, []).append(file.getvalue())
     deep = rng.integers(0, 65536, (SIDE, SIDE, 4), dtype=np.uint16)
     said = Metadata(exif=exif.tobytes(), xmp=b"<x/>", dpi=(300.0, 300.0), recipe="{}")
@@ -134,7 +155,7 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
                 spoiled[chance.randrange(len(spoiled))] = chance.randrange(256)
         case 2:
             at = chance.randrange(min(64, len(spoiled) - 4))
-            spoiled[at : at + 4] = chance.choice([b"\xff" * 4, b"\0" * 4, b"\x7f\xff\xff\xff", b"\0\0\xff\xff"])
+            spoiled[at : at + 4] = chance.choice(LIES)
         case 3:
             at, end = sorted(chance.randrange(len(spoiled)) for _ in range(2))
             del spoiled[at:end]
@@ -162,21 +183,15 @@ def attempt(path) -> bool:
     """Whether a file is read; anything but a `MediaError` is raised."""
     read = True
     for work in (media.describe, media.measure, media.read, lambda p: large.Reader(p).strip(0, 8)):
-        begun = time.monotonic()
+        # A busy machine is not the file's fault.
+        begun, said = time.process_time(), ""
         try:
             work(path)
         except MediaError as error:
-            assert "\n" not in str(error)
-            read = False
-        assert time.monotonic() - begun < SECONDS * slack()
+            said, read = str(error), False
+        assert "\n" not in said
+        assert time.process_time() - begun < SECONDS
     return read
-
-
-def slack() -> float:
-    """A busy machine is given more time."""
-    import os
-
-    return max(1.0, os.getloadavg()[0] / 2)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -198,7 +213,7 @@ BOMB = """
 import resource, sys, time
 from impasto.core.errors import MediaError
 from impasto.media import image, large
-large.vips() if hasattr(large, "vips") else None
+large.vips()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 begun = time.process_time()
 for work in (large.measure, large.Reader, image.read):
@@ -208,7 +223,8 @@ for work in (large.measure, large.Reader, image.read):
         print(error)
     else:
         raise SystemExit("accepted")
-print(time.process_time() - begun, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(time.process_time() - begun, (after - before) / 1024)
 """
 
 
@@ -312,7 +328,8 @@ def test_kill_9_leaves_nothing(tmp_path):
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert ran.stdout and ran.stdout.readline() == "half\n"
+    assert ran.stdout
+    assert ran.stdout.readline() == "half\n"
     ran.kill()
     ran.communicate()
     assert list(tmp_path.iterdir()) == []
