@@ -23,7 +23,7 @@ from impasto.media.finish import finished
 from impasto.media.metadata import Metadata
 from impasto.media.place import placed
 from impasto.media.profiles import deepened, fitting, to_srgb
-from impasto.media.vips import from_array, resized, to_array, vips
+from impasto.media.vips import failures, from_array, resized, to_array, vips
 
 LIMIT = 2_000_000_000
 """Pixels of the largest picture that is read or written."""
@@ -103,7 +103,7 @@ class Reader:
             for start in range(0, height, self.step):
                 part = values[start : start + self.step]
                 part[...] = _fetched(self._rows, top + start, part.shape)
-        except vips().Error as error:
+        except failures() as error:
             self._rows = None
             raise MediaError(f"{self.path} is cut short or damaged") from error
         if top + height == self.height:
@@ -257,7 +257,7 @@ def _header(path: str | Path) -> Any:
     """The picture before it is decoded; None if libvips has no use for it."""
     try:
         image = vips().Image.new_from_file(str(path), access="sequential")
-    except vips().Error:
+    except failures():
         return None
     known = image.get("vips-loader").startswith(_LOADERS)
     return image if known and (image.format, image.interpretation) in _PLAIN else None
@@ -289,9 +289,9 @@ def _orientation(header: Any) -> int:
     return _says(header, "orientation") or 1
 
 
-def _says(header: Any, name: str) -> int | None:
-    """A number in a header; 0 and none are the same to those who ask."""
-    return int(header.get(name)) if name in header.get_fields() else None
+def _says(header: Any, name: str) -> Any:
+    """What a header holds under a name; 0 and none are the same to those who ask."""
+    return header.get(name) if name in header.get_fields() else None
 
 
 def _fetched(rows: Any, top: int, shape: tuple[int, ...]) -> np.ndarray:

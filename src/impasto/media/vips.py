@@ -33,6 +33,15 @@ def vips() -> Any:
     return pyvips
 
 
+def failures() -> tuple[type[Exception], ...]:
+    """What libvips raises, also where a damaged file has put bytes that are no text into its words.
+
+    Such words stay and would spoil those of every later failure, so they are forgotten here.
+    """
+    vips().vips_lib.vips_error_clear()
+    return vips().Error, UnicodeDecodeError
+
+
 def from_array(values: np.ndarray, alpha: np.ndarray | None = None) -> Any:
     """Values (H, W, C) of 8 or 16 bits, with alpha (H, W), as a picture of libvips.
 
