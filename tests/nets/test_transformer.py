@@ -189,3 +189,10 @@ def test_a_file_that_is_no_network_is_refused(tmp_path):
 def test_one_row_returns_the_picture_bit_for_bit(kind):
     network = _random(kind(2))
     assert torch.equal(network(_picture(), network.returning()[None]), _picture())
+
+
+@pytest.mark.parametrize("size", [(6, 5), (1, 4), (1, 1)])
+def test_a_doubled_map_is_one_whose_pixels_are_repeated(size):
+    conv = _random(Slim(1)).unfold[0]
+    x = torch.randn((2, 48, *size), generator=torch.Generator().manual_seed(3))
+    assert torch.allclose(conv.doubled(x), conv(F.interpolate(x, scale_factor=2.0)), atol=1e-5)

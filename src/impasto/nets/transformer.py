@@ -21,6 +21,9 @@ GONE = -1.0
 """Of the picture nothing is kept from half of the way to a style on, unless it learns otherwise."""
 GREY, CONTRAST = 0.5, 4.0
 """What `Slim` takes from a picture and multiplies it with, to have numbers around 0 of size 1."""
+_FOLD = (((1, 1, 0), (0, 0, 1)), ((1, 0, 0), (0, 1, 1)))
+"""Which of three repeated pixels are one of two: around the last place of one, the first of the
+next."""
 
 
 class _Norm(nn.Module):
@@ -64,6 +67,27 @@ class _Convolution(nn.Conv2d):
         # Reflection needs more than `edge` pixels along a side; where there are fewer, they repeat.
         mode = "reflect" if min(input.shape[2:]) > edge else "replicate"
         return super().forward(F.pad(input, (edge, edge, edge, edge), mode=mode))
+
+    def doubled(self, x: Tensor) -> Tensor:
+        """What `forward` gives for the map with every pixel repeated to 2 x 2, at a third of the cost.
+
+        Of 3 x 3 repeated pixels those that are equal share the sum of their weights. That leaves
+        2 x 2 weights for each of the four places of a pixel, and the map is never repeated. Mirroring
+        a repeated map at its border is repeating the border of the map.
+
+        Args:
+            x: (N, C, h, w), for a convolution of 3 x 3.
+
+        Returns:
+            (N, C', 2 h, 2 w).
+        """
+        fold = torch.tensor(_FOLD, dtype=x.dtype, device=x.device)
+        weight = torch.einsum("rat,scu,oitu->orsiac", fold, fold, self.weight).flatten(0, 2)
+        bias = None if self.bias is None else self.bias.repeat_interleave(4)
+        padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
+        # A window of 2 x 2 holds the last place of one pixel and the first of the next.
+        places = F.pixel_shuffle(F.conv2d(padded, weight, bias), 2)[..., 1:-1, 1:-1]
+        return places.contiguous(memory_format=torch.channels_last)
 
 
 class Transformer(nn.Module):
@@ -187,9 +211,10 @@ class Slim(Transformer):
             deep = _added(block, deep, row)
         h = h + F.interpolate(self.up(deep), scale_factor=2.0, mode="bilinear", align_corners=False)
         h = _added(self.after, h, row)
-        h = F.relu(_stepped(self.unfold, F.interpolate(h, scale_factor=2.0), row))
+        unfold, norm = self.unfold.children()
+        h = F.relu(norm(unfold.doubled(h), row))
         h = F.relu(_stepped(self.fine, torch.cat([h, F.pixel_unshuffle(x, 2)], 1), row))
-        return self._out(self.paint(F.interpolate(h, scale_factor=2.0)), image, row)
+        return self._out(self.paint.doubled(h), image, row)
 
 
 class Paper(Transformer):
