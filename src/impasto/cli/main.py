@@ -24,6 +24,7 @@ COMMANDS = {
     "replay": ("impasto.cli.replay:replay", "Make a picture again from its recipe."),
     "upscale": ("impasto.cli.upscale:upscale", "Enlarge a picture, twice or four times."),
     "texture": ("impasto.cli.texture:texture", "Make more of a texture, from a sample of it."),
+    "export": ("impasto.cli.export:export", "Write a network that paints as an ONNX graph."),
     "methods": ("impasto.cli.look:methods", "List the methods of style transfer."),
     "models": ("impasto.cli.look:models", "List the feature networks."),
     "styles": (

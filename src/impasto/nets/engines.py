@@ -1,8 +1,8 @@
 """Engines that run a network which paints: torch, ONNX Runtime and OpenVINO behind one call.
 
 `engine(image, row)` is what `network(image, row)` is. OpenVINO and ONNX Runtime read the graph that
-`impasto.nets.export` writes, which is kept in the cache folder. Which engine is the quickest depends
-on the processor, so it is tried out once on each machine.
+`impasto.nets.export` writes, which is kept in the cache folder. Which engine is the quickest
+depends on the processor, so it is tried out once on each machine.
 """
 
 import copy
@@ -135,12 +135,13 @@ class _Onnx:
     kind = "onnx"
 
     def __init__(self, graph: Path, precision: str) -> None:
-        from onnxruntime import InferenceSession, SessionOptions
+        import onnxruntime
 
         self.precision = precision
-        options = SessionOptions()
+        options: Any = onnxruntime.SessionOptions()  # pyright: ignore[reportAttributeAccessIssue]
         options.intra_op_num_threads = torch.get_num_threads()
-        self.session = InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+        providers = ["CPUExecutionProvider"]
+        self.session = onnxruntime.InferenceSession(str(graph), options, providers=providers)
 
     def __call__(self, image: Image, row: Tensor) -> Tensor:
         (painted,) = self.session.run(None, {"image": image.numpy(), "row": row.numpy()})

@@ -149,7 +149,7 @@ def _silence() -> Iterator[None]:
         talker.setLevel(level)
 
 
-def _forget_origins(model) -> None:  # noqa: ANN001 - onnx_ir.Model, an optional package
+def _forget_origins(model) -> None:
     """Notes of the exporter, among them the folders of this machine."""
     for part in (model.graph, *model.graph.all_nodes()):
         part.metadata_props.clear()

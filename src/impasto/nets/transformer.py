@@ -11,6 +11,8 @@ instance normalisation: Dumoulin, Shlens and Kudlur, "A Learned Representation f
 ICLR 2017). The convolutions are shared by all styles; rows can be mixed, added and kept apart.
 """
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -69,11 +71,11 @@ class _Convolution(nn.Conv2d):
         return super().forward(F.pad(input, (edge, edge, edge, edge), mode=mode))
 
     def doubled(self, x: Tensor) -> Tensor:
-        """What `forward` gives for the map with every pixel repeated to 2 x 2, at a third of the cost.
+        """What `forward` gives for the map with every pixel repeated to 2 x 2, for half the work.
 
         Of 3 x 3 repeated pixels those that are equal share the sum of their weights. That leaves
-        2 x 2 weights for each of the four places of a pixel, and the map is never repeated. Mirroring
-        a repeated map at its border is repeating the border of the map.
+        2 x 2 weights for each of the four places of a pixel, and the map is never repeated. To
+        mirror a repeated map at its border is to repeat the border of the map.
 
         Args:
             x: (N, C, h, w), for a convolution of 3 x 3.
@@ -211,7 +213,7 @@ class Slim(Transformer):
             deep = _added(block, deep, row)
         h = h + F.interpolate(self.up(deep), scale_factor=2.0, mode="bilinear", align_corners=False)
         h = _added(self.after, h, row)
-        unfold, norm = self.unfold.children()
+        unfold, norm = cast("tuple[_Convolution, _Norm]", self.unfold.children())
         h = F.relu(norm(unfold.doubled(h), row))
         h = F.relu(_stepped(self.fine, torch.cat([h, F.pixel_unshuffle(x, 2)], 1), row))
         return self._out(self.paint.doubled(h), image, row)
