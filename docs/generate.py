@@ -25,7 +25,7 @@ from impasto.cli.main import COMMANDS, main
 from impasto.core.options import accepts
 from impasto.jobs.control import CONTROLS, taking
 from impasto.nets import zoo
-from impasto.wrappers import Controls
+from impasto.wrappers.controls import Controls
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

@@ -28,7 +28,7 @@ from impasto.jobs.sources import weighed
 from impasto.jobs.spec import Job
 from impasto.nets import zoo
 from impasto.training.distill import Distill
-from impasto.wrappers import Controls
+from impasto.wrappers.controls import Controls
 
 ROOT = Path(__file__).parents[2]
 PAGES = [

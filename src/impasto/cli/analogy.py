@@ -12,7 +12,7 @@ from impasto.core.errors import OptionError
 from impasto.jobs.sources import measured, weighed
 from impasto.jobs.spec import Job
 from impasto.methods.analogies import Analogies
-from impasto.wrappers import Controls
+from impasto.wrappers.controls import Controls
 
 
 def analogy(

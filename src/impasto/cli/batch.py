@@ -142,7 +142,7 @@ def _check_apart(items: Iterable[Item]) -> None:
 
 def _read(job: Job) -> list[Source]:
     styles = [source for source, _ in job.styles]
-    more = [*job.mask, *job.style_mask, job.start_picture]
+    more = [*job.mask, *job.style_mask, *job.style_map, job.content_map, job.start_picture]
     return [each for each in (job.content, *styles, *more) if each is not None]
 
 

@@ -30,7 +30,7 @@ from impasto.jobs.spec import Job
 from impasto.media.formats import ENDINGS, FORMATS
 from impasto.media.place import check_writable
 from impasto.methods import DEFAULT, load
-from impasto.wrappers import Controls
+from impasto.wrappers.controls import Controls
 
 NEEDED = Group("What most people need", sort_key=1)
 _WHERE = Group("Where", sort_key=2)
@@ -41,6 +41,7 @@ _WATCHING = Group("Watching", sort_key=6)
 _ADVANCED = Group("Advanced", sort_key=7)
 _FIRST = ("strength", "stroke", "color", "smooth", "quality")
 """Options that go with what most people need."""
+_PLACES = ("subject", "match_regions", "protect")
 
 _FORMATS = ("avif", "jpg", "png", "tiff", "webp")
 _LONGEST = 60
@@ -101,6 +102,8 @@ def group_of(name: str, field: FieldInfo) -> Group:
     """The part of the help in which an option is shown."""
     if name in _FIRST:
         return NEEDED
+    if name in _PLACES:
+        return _WHERE
     extra = field.json_schema_extra
     return _ADVANCED if isinstance(extra, dict) and extra.get("advanced") else _OPTIONS
 
@@ -224,6 +227,23 @@ def paint(
             help="Look at the style where this is white; one for each style.",
         ),
     ] = None,
+    content_map: Annotated[
+        str | None,
+        Parameter(
+            group=_WHERE,
+            metavar="PICTURE",
+            help="Flat colours, one for each kind of place in CONTENT.",
+        ),
+    ] = None,
+    style_map: Annotated[
+        list[str] | None,
+        Parameter(
+            group=_WHERE,
+            negative=(),
+            metavar="PICTURE",
+            help="The same colours for the same kinds of places in the style; one for each style.",
+        ),
+    ] = None,
     format: Annotated[
         str | None,
         Parameter(
@@ -274,6 +294,8 @@ def paint(
         max_memory=limit,
         mask=listed(mask),
         style_mask=listed(style_mask),
+        content_map=content_map,
+        style_map=listed(style_map),
         output=Output(file_quality, bits, profile, metadata),
     )
     job.output.check()
@@ -383,8 +405,8 @@ def check_apart(job: Job, outputs: Sequence[Path]) -> None:
     Raises:
         OptionError: one would.
     """
-    read = [*_words(job), str(job.start_picture), *map(str, [*job.mask, *job.style_mask])]
-    taken = {realpath(source) for source in read}
+    more = [job.start_picture, job.content_map, *job.mask, *job.style_mask, *job.style_map]
+    taken = {realpath(source) for source in [*_words(job), *map(str, more)]}
     for path in outputs:
         if realpath(path) in taken:
             raise OptionError(f"{path} would overwrite another picture of this run; rename it")

@@ -19,6 +19,7 @@ class Style:
         image: (1, 3, H, W), sRGB in [0, 1]; None where only `measured` is known.
         weight: share of this style among several, above 0; shares are normalised to sum to one.
         region: where in the style to look; None is everywhere.
+        scale: size of its strokes, a factor to that which the method was asked for.
         measured: what a method's `measure` gave of a picture, in its stead.
     """
 
@@ -26,6 +27,7 @@ class Style:
     weight: float = 1.0
     region: Mask | None = None
     measured: Mapping[str, Tensor] | None = None
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,16 @@ class Method(Protocol):
 
 @runtime_checkable
 class Regional(Method, Protocol):
-    """A method whose stylizers heed `Frame.regions`, and `Style.region`."""
+    """A method that heeds `Frame.regions`, and the region and the scale of a `Style`."""
 
     regional: ClassVar[bool]
+
+
+@runtime_checkable
+class Learnt(Method, Protocol):
+    """A method whose styles were learnt, so that their pictures play no part."""
+
+    learnt: ClassVar[bool]
 
 
 @runtime_checkable

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any, cast
 
 from pydantic import BaseModel
 
-from impasto.core.contract import Regional, Style, Stylizer
+from impasto.core.contract import Learnt, Regional, Style, Stylizer
 from impasto.core.errors import OptionError
 from impasto.core.options import build
 from impasto.core.tensors import Image
@@ -15,17 +16,40 @@ from impasto.jobs.prepared import Prepared, generator, side_of, styles_of
 from impasto.jobs.spec import Job
 from impasto.methods import load, names
 from impasto.ops.resample import fit, resize
+from impasto.ops.stroke import stroke as stroke_of
 from impasto.tiles import Source as Strips
-from impasto.wrappers import Controls, Wrapped, colored, repainted
+from impasto.wrappers.controls import Controls
+from impasto.wrappers.wrapped import Wrapped, colored, repainted
 
-CONTROLS = ("color", "smooth", "mask", "several masks", "style_mask")
+CONTROLS = (
+    "color luminance",
+    "smooth",
+    "mask",
+    "protect",
+    "subject",
+    "several masks",
+    "style_mask",
+    "content_map",
+    "match_regions",
+    "color linear",
+    "stroke",
+)
 """What can be asked of every method, or of some."""
-_REGIONAL = ("several masks", "style_mask")
+MEASURED = 512
+"""Long side at which the strokes of a style are measured, in pixels."""
+LEAST_SCALE, MOST_SCALE = 0.1, 10.0
+"""A style is brought to no less and no more than so much of its usual size."""
+_REGIONAL = CONTROLS[5:9]
 
 
 def taking(control: str) -> list[str]:
     """The methods that take a control."""
-    return [n for n in names() if control not in _REGIONAL or hasattr(load(n), "regional")]
+    known = {name: load(name) for name in names()}
+    if control in (*_REGIONAL, "stroke"):
+        return [name for name, method in known.items() if hasattr(method, "regional")]
+    if control == "color linear":
+        return [name for name, method in known.items() if not hasattr(method, "learnt")]
+    return list(known)
 
 
 def built(name: str, options: Mapping[str, Any]) -> tuple[Any, Controls]:
@@ -84,38 +108,87 @@ class Control:
             ImpastoError: a picture cannot be opened, a control is refused, or as the method's
                 `prepare`.
         """
-        several = len(self.job.mask) > 1
-        self._check("several masks", several)
-        self._check("style_mask", bool(self.job.style_mask))
-        masks = regions.masks(self.job, size=self.size)
-        stylizer = self._stylizer(known, content)
-        mask = masks[0] if len(masks) == 1 else None
-        return Wrapped(stylizer, self.controls, mask), masks if several else []
+        job, controls = self.job, self.controls
+        places = regions.places(job, controls, size=self.size, content=content)
+        two = bool(controls.subject) and bool(places.regions)
+        asked = {
+            "subject for two styles": two,
+            "several masks": bool(places.regions) and not two,
+            "style_mask": bool(job.style_mask),
+            "content_map": job.content_map is not None or bool(job.style_map),
+            "match_regions": controls.match_regions is not None,
+        }
+        self._check([word for word, wanted in asked.items() if wanted])
+        stylizer, parts = self._stylizer(known, content)
+        mask = regions.Product(places.masks) if places.masks else None
+        return Wrapped(stylizer, controls, mask), places.regions or parts
 
-    def _stylizer(self, known: Prepared, content: Callable[[], Image]) -> Stylizer:
-        color = self.controls.color
+    def _stylizer(
+        self, known: Prepared, content: Callable[[], Image]
+    ) -> tuple[Stylizer, list[Strips]]:
+        job, color = self.job, self.controls.color
         place: Any = {"size": self.size, "whole": self.whole, "device": self.device}
-        if color == "style" and not self.job.style_mask:
-            return known.stylizer(self.job, self.method, **place)
-        styles = styles_of(self.job, self.method, **place)
+        split = job.style_mask or job.content_map is not None or self.controls.match_regions
+        if color == "style" and not split and self.controls.stroke is None:
+            return known.stylizer(job, self.method, **place), []
+        styles = styles_of(job, self.method, **place)
+        side = side_of(self.method, size=self.size, whole=self.whole)
+        if self.controls.stroke is not None:
+            styles = [_scaled(each, side, stroke=self.controls.stroke) for each in styles]
+        if color not in ("style", "content-only-colors"):
+            styles = [
+                colored(_no_larger(each, ceil(side * each.scale)), content(), color=color)
+                for each in styles
+            ]
+        styles = regions.masked_styles(job, styles)
+        parts, masks = regions.paired(job, self.controls, styles, content)
+        goes = [regions.Stretched(mask, size=self.size) for mask in masks]
         if color == "content-only-colors":
             strength = getattr(self.method, "strength", 1.0)
-            return repainted(styles, content(), strength=strength)
-        if color != "style":
-            side = side_of(self.method, size=self.size, whole=self.whole)
-            styles = [colored(_no_larger(each, side), content(), color=color) for each in styles]
-        styles = regions.masked_styles(self.job, styles)
-        return self.method.prepare(styles, generator=generator(self.job.seed))
+            return repainted(parts or styles, content(), strength=strength), list(goes)
+        return self.method.prepare(parts or styles, generator=generator(job.seed)), list(goes)
 
-    def _check(self, control: str, asked: bool) -> None:
-        if asked and control in _REGIONAL and not isinstance(self.method, Regional):
+    def _check(self, asked: list[str]) -> None:
+        """One way at a time to part a picture, and only for methods that can."""
+        color, learnt = self.controls.color, isinstance(self.method, Learnt)
+        if self.controls.stroke is not None and "style_scale" in self.job.options:
+            raise OptionError("stroke and style_scale both say how large strokes are; give one")
+        if self.controls.stroke is not None and not isinstance(self.method, Regional):
+            raise OptionError(f"{self.job.method} cannot take stroke; {_and(taking('stroke'))} can")
+        if color in ("linear", "linear-symmetric", "histogram") and learnt:
+            able = _and(taking("color linear"))
+            raise OptionError(f"{self.job.method} cannot take color {color}; {able} can")
+        if asked and not isinstance(self.method, Regional):
+            able = _and(taking(_REGIONAL[0]))
+            raise OptionError(f"{self.job.method} cannot take {asked[0]}; {able} can")
+        if len(asked) > 1:
+            raise OptionError(f"{_and(asked)} cannot go together; choose one")
+        job = self.job
+        if "content_map" in asked and (
+            job.content_map is None or len(job.style_map) != len(job.styles)
+        ):
             raise OptionError(
-                f"{self.job.method} cannot take {control}; {_and(taking(control))} can"
+                f"content_map and style_map go together, style_map once for each of the "
+                f"{len(job.styles)} styles; got {len(job.style_map)}"
             )
 
 
 def _and(words: list[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def _scaled(style: Style, side: int, *, stroke: float) -> Style:
+    """A style at the scale at which its strokes have this size in pixels."""
+    if style.image is None:
+        raise OptionError("stroke needs the picture of a style; a .style file does not hold it")
+    image = resize(style.image, fit(*style.image.shape[2:], long_side=MEASURED))
+    own = stroke_of(image) / MEASURED * side
+    if not LEAST_SCALE <= stroke / own <= MOST_SCALE:
+        raise OptionError(
+            f"stroke must be from {LEAST_SCALE * own:.2g} to {MOST_SCALE * own:.3g} pixels for "
+            f"this style at this size; got {stroke:g}"
+        )
+    return replace(style, scale=stroke / own)
 
 
 def _no_larger(style: Style, side: int) -> Style:

@@ -26,7 +26,7 @@ from impasto.ops.resample import resize
 from impasto.tiles import Held, Sink, tiled
 from impasto.tiles import Source as Strips
 from impasto.universal.method import Painter
-from impasto.wrappers import Recolored
+from impasto.wrappers.wrapped import Recolored
 
 COLORS = 512
 """Long side of a content of which only the colours count, where it is not there already."""
@@ -45,6 +45,8 @@ def stylize(
     max_memory: float | int | str | None = None,
     mask: Source | Sequence[Source] | None = None,
     style_mask: Source | Sequence[Source] | None = None,
+    content_map: Source | None = None,
+    style_map: Source | Sequence[Source] | None = None,
     report: Report = silent,
     **options: Any,
 ) -> Any:
@@ -66,6 +68,8 @@ def stylize(
         mask: where to paint, white there and black elsewhere; outside nothing changes. One, or one
             a style, which then goes there.
         style_mask: where to look in each style, likewise.
+        content_map: flat colours, one for each kind of place in the content.
+        style_map: the same colours for the same kinds of places in the style; one a style.
         report: is told of each step.
         options: the method's own, such as `strength`, and those that all have, such as `color`.
 
@@ -91,6 +95,8 @@ def stylize(
         limit,
         mask=listed(mask),
         style_mask=listed(style_mask),
+        content_map=content_map,
+        style_map=listed(style_map),
     )
     out = perform(job, report=report)
     if isinstance(content, torch.Tensor):

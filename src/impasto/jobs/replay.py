@@ -41,7 +41,8 @@ def settings_of(picture: Path, *, styled: bool) -> Job:
         ImpastoError: as `recipe_of` and `Finder.job`.
     """
     recipe = recipe_of(picture)
-    own: dict[str, Any] = {"content": ":", "start_picture": None, "mask": (), "style_mask": ()}
+    own: dict[str, Any] = {"content": ":", "start_picture": None, "content_map": None}
+    own |= {"mask": (), "style_mask": (), "style_map": ()}
     job = recipe.job.model_copy(update=own | ({"styles": ()} if styled else {}))
     return Finder(picture).job(replace(recipe, job=job))
 

@@ -31,6 +31,8 @@ class Job:
         max_memory: bytes that the process may take; None is 60 % of what is free.
         mask: where to paint, white there and black elsewhere; one, or one a style.
         style_mask: where to look in the styles, likewise; one a style.
+        content_map: flat colours, one for each kind of place in the content.
+        style_map: the same colours for the same kinds of places in the styles; one a style.
         output: how the picture is written.
     """
 
@@ -44,6 +46,8 @@ class Job:
     max_memory: float | None = None
     mask: Sequence[Source] = ()
     style_mask: Sequence[Source] = ()
+    content_map: Source | None = None
+    style_map: Sequence[Source] = ()
     output: Output = field(default_factory=Output)
 
     def result_size(self) -> tuple[int, int]:

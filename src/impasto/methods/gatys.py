@@ -129,7 +129,7 @@ class Gatys(Options):
             self,
             network,
             [
-                _Known(picture, style.weight, style.region, mix, scale)
+                _Known(picture, style.weight, style.region, mix, scale * style.scale)
                 for picture, style, mix, scale in zip(
                     pictures,
                     styles,

@@ -12,7 +12,7 @@ by `impasto train johnson`, or one in the layout that PyTorch's examples made co
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -31,6 +31,8 @@ ADVANCED: dict[str, Any] = {"json_schema_extra": {"advanced": True}}
 
 class Johnson(Options):
     """One pass of a network that was trained for one style (Johnson et al. 2016): at once."""
+
+    learnt: ClassVar[bool] = True
 
     strength: float = Field(0.5, ge=0, le=1, description="0 returns the content, 1 is all texture")
     style_scale: float = Field(

@@ -12,7 +12,7 @@ Dumoulin, Shlens and Kudlur, "A Learned Representation for Artistic Style", ICLR
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -33,6 +33,8 @@ ADVANCED: dict[str, Any] = {"json_schema_extra": {"advanced": True}}
 
 class MultiStyle(Options):
     """One pass of a network that knows its styles by name (Dumoulin et al. 2017): at once."""
+
+    learnt: ClassVar[bool] = True
 
     strength: float = Field(0.5, ge=0, le=1, description="0 returns the content, 1 is all texture")
     style_scale: float = Field(

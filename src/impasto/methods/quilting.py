@@ -191,7 +191,7 @@ class _Stylizer:
         """A style, and where to look in it, as large as it is asked for."""
         height, width = picture(style).shape[2:]
         least = LEAST * max(height, width) / min(height, width)
-        side = ceil(max(least, self.options.style_scale * long_side))
+        side = ceil(max(least, self.options.style_scale * style.scale * long_side))
         size = fit(height, width, long_side=side)
         region = None if style.region is None else resize(style.region, size)
         return replace(style, image=resize(picture(style), size), region=region)

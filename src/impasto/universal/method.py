@@ -96,7 +96,7 @@ class Universal(Options):
     ) -> "Palette":
         """What the network sees of the styles at these taps, beside a result of this long side."""
         found = [
-            known(network, style, taps, long_side=round(self.style_scale * long_side))
+            known(network, style, taps, long_side=round(self.style_scale * style.scale * long_side))
             for style in styles
         ]
         weights = torch.tensor([style.weight for style in styles], dtype=torch.float64)

@@ -1,8 +1,8 @@
-"""What every method can be told besides its own options: stylizer in, stylizer out.
+"""A stylizer whose styles, and whose picture, are changed as it was asked for.
 
-The colours of the styles are changed before a method sees them, its picture is smoothed, and its
-luminance or its colours, or only what lies within a mask, are put into the content. All that is
-done to the picture afterwards is done pixel by pixel or in small windows, so it works tile by tile.
+The colours of the styles are changed before a method sees them. Its picture is smoothed, and its
+luminance or its colours, or only what lies within a mask, are put into the content: pixel by pixel
+or in small windows, so that it works tile by tile.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,12 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from impasto.core.contract import Box, Frame, InPasses, Pass, Style, Stylizer, Sums
 from impasto.core.errors import OptionError
-from impasto.core.options import Options
 from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
 from impasto.ops.color import (
@@ -31,10 +29,7 @@ from impasto.ops.color import (
 from impasto.ops.resample import resize
 from impasto.ops.smooth import guided
 from impasto.tiles import Sink, Source, whole
-
-Color = Literal[
-    "style", "luminance", "linear", "linear-symmetric", "histogram", "content-only-colors"
-]
+from impasto.wrappers.controls import Color, Controls
 
 ROUNDS, CLOSE = 60, 2e-3
 """Values that leave [0, 1] are clipped and the colours matched again, until the map that is left is
@@ -46,15 +41,6 @@ SOFTEST = 0.25
 """The deviation that full smoothing takes for flat."""
 
 
-class Controls(Options):
-    """The words that mean the same for every method."""
-
-    color: Color = Field(
-        "style", description="whose colours: the style's, or the content's in one of four ways"
-    )
-    smooth: float = Field(0.0, ge=0, le=1, description="smooths what is flat and leaves edges")
-
-
 def colored(style: Style, content: Image, *, color: Color) -> Style:
     """A style as a method should see it, its colours brought to those of the content.
 
@@ -64,9 +50,10 @@ def colored(style: Style, content: Image, *, color: Color) -> Style:
         color: what was asked for.
 
     Raises:
-        OptionError: the picture of the style is needed and not known.
+        OptionError: the picture of the style is needed and not known. For the luminance it is not:
+            without it only the result is changed.
     """
-    if color == "style":
+    if color == "style" or (style.image is None and color == "luminance"):
         return style
     if style.image is None:
         raise OptionError(

@@ -1,0 +1,1 @@
+"""What every method can be told besides its own options: stylizer in, stylizer out."""
