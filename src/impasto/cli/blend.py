@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from impasto.cli.stylize import NEEDED, check_apart, run_with_method
+from impasto.cli.names import check_apart
+from impasto.cli.stylize import NEEDED, run_with_method
 from impasto.cli.terminal import bar
 from impasto.jobs.blend import GAP, blend, keep_style, shares
 from impasto.jobs.sources import weighed

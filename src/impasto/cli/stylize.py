@@ -4,8 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from inspect import signature
-from itertools import count, zip_longest
-from os.path import realpath
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -16,6 +15,7 @@ from pydantic.fields import FieldInfo
 from impasto.cli.batch import Batch
 from impasto.cli.flags import with_flags
 from impasto.cli.main import STOPPED, run, say
+from impasto.cli.names import NAMED, check_apart, check_format, ending_of, free_name
 from impasto.cli.plan import plan
 from impasto.cli.streams import STREAM, streamed
 from impasto.cli.terminal import Watch
@@ -27,7 +27,6 @@ from impasto.jobs.perform import carry, keep
 from impasto.jobs.replay import settings_of
 from impasto.jobs.sources import listed, weighed
 from impasto.jobs.spec import Job
-from impasto.media.formats import ENDINGS, FORMATS
 from impasto.media.place import check_writable
 from impasto.methods import DEFAULT, load
 from impasto.wrappers.controls import Controls
@@ -43,9 +42,6 @@ _FIRST = ("strength", "stroke", "color", "smooth", "quality")
 """Options that go with what most people need."""
 _PLACES = ("subject", "match_regions", "protect")
 
-_FORMATS = ("avif", "jpg", "png", "tiff", "webp")
-_LONGEST = 60
-"""Characters of a name that is made from those of many styles."""
 
 app = App(name="stylize", help_flags=[], version_flags=[])
 
@@ -248,7 +244,7 @@ def paint(
         str | None,
         Parameter(
             group=_FILE,
-            help=f"Of the result without --output: {', '.join(_FORMATS)}.",
+            help=f"Of the result without --output: {', '.join(NAMED)}.",
         ),
     ] = None,
     file_quality: Annotated[
@@ -307,17 +303,17 @@ def paint(
             raise OptionError("preview, every and trace are for one picture; here are many")
         if output is None:
             raise OptionError("--output must name a folder for many pictures")
-        ending = _ending(None, format)
+        ending = ending_of(None, format)
         batch = Batch(
             content, output, recursive, each, suffix, watch, overwrite, quiet=quiet, ending=ending
         )
         return batch.run(job)
-    to_stdout = _ending(None, format) or ".png"
+    to_stdout = ending_of(None, format) or ".png"
     with streamed(content[0], output, ending=to_stdout) as (name, file):
         job = replace(job, content=name)
-        ending = _ending(content[0], format) or ".png"
-        out = file or _free_name(job, ending=ending, overwrite=overwrite)
-        _check_format(out, format)
+        ending = ending_of(content[0], format) or ".png"
+        out = file or free_name(job, ending=ending, overwrite=overwrite)
+        check_format(out, format)
         to_stream = str(output) == STREAM
         check_apart(job, [out])
         long_side = max(job.result_size())
@@ -366,48 +362,3 @@ def _settings(like: Path | None, method: str | None, *, styled: bool) -> Job:
     }
     kept = {name: value for name, value in job.options.items() if name in fields}
     return replace(job, method=method or job.method, options=kept)
-
-
-def _ending(content: str | None, format: str | None) -> str | None:
-    """Of a name that is made: the format's, or the content's if that can be written."""
-    if format is not None and format not in _FORMATS:
-        raise OptionError(f"format must be one of {', '.join(_FORMATS)}; got {format!r}")
-    own = Path(content or "").suffix
-    return f".{format}" if format else own if own.lower() in ENDINGS else None
-
-
-def _check_format(out: Path, format: str | None) -> None:
-    if format and FORMATS.get(out.suffix.lower()) is not FORMATS[f".{format}"]:
-        raise OptionError(f"format {format} does not fit the name {out}")
-
-
-def _free_name(job: Job, *, ending: str, overwrite: bool) -> Path:
-    """CONTENT-STYLE next to the content, with a number where that exists."""
-    content, *styles = _words(job)
-    path = Path(_stem(content)) if content.startswith(":") else Path(content)
-    stem = "-".join(map(_stem, [content, *styles]))[:_LONGEST]
-    names = (f"{stem}{'' if number == 1 else f'-{number}'}{ending}" for number in count(1))
-    free = (path for path in map(path.with_name, names) if overwrite or not path.exists())
-    return next(free)
-
-
-def _words(job: Job) -> list[str]:
-    return [str(job.content), *(str(source) for source, _ in job.styles)]
-
-
-def _stem(source: str) -> str:
-    return source[1:].replace("@", "-") if source.startswith(":") else Path(source).stem
-
-
-def check_apart(job: Job, outputs: Sequence[Path]) -> None:
-    """No file that is written may be one that is read, or be written twice.
-
-    Raises:
-        OptionError: one would.
-    """
-    more = [job.start_picture, job.content_map, *job.mask, *job.style_mask, *job.style_map]
-    taken = {realpath(source) for source in [*_words(job), *map(str, more)]}
-    for path in outputs:
-        if realpath(path) in taken:
-            raise OptionError(f"{path} would overwrite another picture of this run; rename it")
-        taken.add(realpath(path))
