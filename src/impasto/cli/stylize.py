@@ -20,7 +20,7 @@ from impasto.cli.plan import plan
 from impasto.cli.streams import STREAM, streamed
 from impasto.cli.terminal import Watch
 from impasto.core.errors import Interrupted, OptionError
-from impasto.jobs.folders import found, is_many
+from impasto.jobs.folders import found, is_folder, is_many
 from impasto.jobs.memory import parse
 from impasto.jobs.output import Output
 from impasto.jobs.perform import carry, keep
@@ -347,7 +347,7 @@ def _one(job: Job, watch: Watch, *, shown: Path | None) -> int:
 
 def _many(content: Sequence[str], output: Path | None) -> bool:
     """Whether the words mean more than one picture, or a folder for the result."""
-    folder = output is not None and output.is_dir()
+    folder = output is not None and is_folder(output)
     return folder or len(content) > 1 or any(map(is_many, content))
 
 

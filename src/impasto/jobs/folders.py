@@ -32,7 +32,15 @@ class Found:
 
 def is_many(name: str) -> bool:
     """Whether a name means a folder or a pattern."""
-    return Path(name).is_dir() or _is_pattern(name)
+    return is_folder(Path(name)) or _is_pattern(name)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; a name that the system does not take is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def found(
