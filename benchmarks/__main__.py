@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import losses, multistyle, quality, quilting, speed, universal
+from benchmarks import analogies, losses, multistyle, quality, quilting, speed, universal
 
 RESULTS = Path(__file__).parent / "results"
 PARTS = {
@@ -29,6 +29,7 @@ PARTS = {
     "universal_quality": universal.universal_quality,
     "auto_gain": universal.auto_gain,
     "faithful": universal.faithful,
+    "analogies": analogies.analogies,
     "multistyle": multistyle.multistyle,
     "mixing": multistyle.mixing,
     "quilting": quilting.quilting,
