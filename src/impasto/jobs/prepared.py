@@ -116,14 +116,14 @@ def _plain(value: Any) -> Hashable:
 def _style(source: Source, share: float, side: int, device: str) -> Style:
     """A style is a picture, what was learnt or measured of one, or both."""
     image, known = None, {}
-    match Path(source).suffix.lower() if isinstance(source, str | Path) else "":
-        case suffix if suffix == ENDING:
-            known = load_style(source)
-        case suffix if suffix in trained.ENDINGS:
-            known = trained.load(source).network.state_dict()
-        case _:
-            by_name = isinstance(source, str) and source in works()
-            image = opened(source, long_side=side).to(device)
-            known = trained.bundled().known(str(source)) if by_name else {}
+    file = Path(source) if isinstance(source, str | Path) else Path()
+    if file.suffix.lower() == ENDING:
+        known = load_style(file)
+    elif file.suffix.lower() in trained.ENDINGS:
+        known = trained.load(file).network.state_dict()
+    else:
+        image = opened(source, long_side=side).to(device)
+        by_name = isinstance(source, str) and source in works()
+        known = trained.bundled().known(str(source)) if by_name else {}
     measured = {name: value.to(device) for name, value in known.items()}
     return Style(image, share, measured=measured or None)

@@ -77,7 +77,8 @@ class _Stylizer:
         strength = self.options.strength
         if strength == 0:
             return frame.content.clone()
-        size = frame.content.shape[2:]
+        height, width = frame.content.shape[2:]
+        size = (height, width)
         picture = frame.content if frame.start is None else resize(frame.start, size)
         row = self.trained.mixed(self.trained.styles, torch.ones(1), strength=strength)
         out = paint(self.trained.network, picture, row, scale=self.options.style_scale)

@@ -75,7 +75,8 @@ class _Stylizer:
     def __call__(self, frame: Frame, *, report: Report = silent) -> Image:
         if self.options.strength == 0:
             return frame.content.clone()
-        size = frame.content.shape[2:]
+        height, width = frame.content.shape[2:]
+        size = (height, width)
         picture = frame.content if frame.start is None else resize(frame.start, size)
         if frame.regions:
             out = self._by_region(picture, frame)

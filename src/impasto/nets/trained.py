@@ -84,12 +84,13 @@ def paint(network: Transformer, image: Image, row: Tensor, *, scale: float = 1.0
     Returns:
         (1, 3, H, W) in [0, 1].
     """
-    height, width = (max(SMALLEST, round(side / scale)) for side in image.shape[2:])
+    full, wide = image.shape[2:]
+    height, width = (max(SMALLEST, round(side / scale)) for side in (full, wide))
     grown = mirror(resize(image, (height, width)), margin=MARGIN, multiple=network.multiple)
     top, left = (grown.shape[2] - height) // 2, (grown.shape[3] - width) // 2
     painted = network(grown.contiguous(memory_format=torch.channels_last), row)
     own = painted[:, :, top : top + height, left : left + width].clamp(0, 1)
-    return resize(own, image.shape[2:]).contiguous()
+    return resize(own, (full, wide)).contiguous()
 
 
 def load(path: str | Path) -> Trained:
