@@ -21,10 +21,10 @@ def test_what_was_done_to_a_is_done_to_b(capsys):
     assert capsys.readouterr().err == ""
     away = (read("out.png")[..., :12] - (1 - read("b.png")[..., :12])).abs().amax(1)
     assert (away < 0.01).float().mean() > 0.95
-    assert (
-        main(["analogy", "a.png", "a-prime.png", "b.png", "-o", "out.png", "-q", "--strength", "0"])
-        == 0
-    )
+    words = ["analogy", "a.png", "a-prime.png", "b.png", "-o", "out.png", "-q", "--strength", "0"]
+    assert main(words) == 2
+    assert "out.png exists; --overwrite replaces it" in capsys.readouterr().err
+    assert main([*words, "--overwrite"]) == 0
     assert torch.equal(read("out.png"), read("b.png"))
 
 

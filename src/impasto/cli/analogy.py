@@ -37,6 +37,9 @@ def analogy(
     quiet: Annotated[
         bool, Parameter(alias="-q", negative=(), help="Say nothing on the way.")
     ] = False,
+    overwrite: Annotated[
+        bool, Parameter(negative=(), help="Replace a result that exists.")
+    ] = False,
     options: dict[str, Any],
 ) -> int | None:
     """Do to B what was done to A to make A-PRIME.
@@ -58,6 +61,7 @@ def analogy(
         seed=seed,
         method="analogies",
         quiet=quiet,
+        overwrite=overwrite,
         options=options,
     )
 
