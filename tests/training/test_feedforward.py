@@ -1,5 +1,6 @@
 """Training networks that paint in one pass."""
 
+import copy
 import shutil
 
 import pytest
@@ -24,7 +25,7 @@ SMALL = {"batch": 2, "size": 64, "style_size": 64, "save_every": 3, "samples": 1
 @pytest.fixture
 def folders(tmp_path, eyes, monkeypatch):
     """Photographs, two styles, and eyes that know nothing."""
-    monkeypatch.setattr(zoo, "load", lambda *_, **__: eyes)
+    monkeypatch.setattr(zoo, "load", lambda *_, **__: copy.deepcopy(eyes))
     generator = torch.Generator().manual_seed(0)
     for kind, count in (("photos", 3), ("styles", 2)):
         (tmp_path / kind).mkdir()

@@ -1,5 +1,6 @@
 """Training the network that doubles pictures."""
 
+import copy
 import json
 
 import pytest
@@ -18,7 +19,7 @@ def test_half_of_a_plain_picture_is_plain():
 @pytest.fixture
 def photos(tmp_path, eyes, monkeypatch):
     """Pictures of stripes, whose edges a bicubic picture blurs."""
-    monkeypatch.setattr(zoo, "load", lambda *_, **__: eyes)
+    monkeypatch.setattr(zoo, "load", lambda *_, **__: copy.deepcopy(eyes))
     (tmp_path / "photos").mkdir()
     for i in range(3):
         stripes = (torch.arange(96) // (4 + i) % 2).float()
