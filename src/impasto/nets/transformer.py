@@ -11,6 +11,7 @@ instance normalisation: Dumoulin, Shlens and Kudlur, "A Learned Representation f
 ICLR 2017). The convolutions are shared by all styles; rows can be mixed, added and kept apart.
 """
 
+from abc import ABC, abstractmethod
 from typing import cast
 
 import torch
@@ -92,7 +93,7 @@ class _Convolution(nn.Conv2d):
         return places.contiguous(memory_format=torch.channels_last)
 
 
-class Transformer(nn.Module):
+class Transformer(nn.Module, ABC):
     """What both networks are: convolutions, each normalised, and rows of styles.
 
     A row ends with three numbers that are added to what is painted, in R, G and B, and three that
@@ -110,6 +111,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.length = 0
 
+    @abstractmethod
     def forward(self, image: Tensor, row: Tensor) -> Tensor:
         """The painted pictures (N, 3, H, W); sRGB, not clamped.
 
@@ -117,7 +119,6 @@ class Transformer(nn.Module):
             image: (N, 3, H, W), sRGB in [0, 1].
             row: (N, R), of one style each, or a mixture of rows.
         """
-        raise NotImplementedError
 
     def half(self) -> "Transformer":
         """This network in bfloat16, in place, but for the rows; pictures stay float32."""
