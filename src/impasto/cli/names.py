@@ -62,7 +62,16 @@ def check_apart(job: Job, outputs: Sequence[Path]) -> None:
         OptionError: one would.
     """
     more = [job.start_picture, job.content_map, *job.mask, *job.style_mask, *job.style_map]
-    taken = {realpath(source) for source in [*_words(job), *map(str, more)]}
+    keep_apart([*_words(job), *map(str, more)], outputs)
+
+
+def keep_apart(read: Sequence[str], outputs: Sequence[Path]) -> None:
+    """No file that is written may be one that is read, or be written twice.
+
+    Raises:
+        OptionError: one would.
+    """
+    taken = {realpath(source) for source in read}
     for path in outputs:
         if realpath(path) in taken:
             raise OptionError(f"{path} would overwrite another picture of this run; rename it")

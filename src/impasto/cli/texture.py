@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Group, Parameter
 
 from impasto.cli.flags import with_flags
+from impasto.cli.names import keep_apart
 from impasto.cli.terminal import bar
 from impasto.core.errors import OptionError
 from impasto.jobs import texture as jobs
@@ -29,6 +30,9 @@ def more(
         Parameter(help="Long side of SAMPLE in pixels. By default its own, at most 512."),
     ] = None,
     seed: Annotated[int, Parameter(help="Another seed, another texture.")] = 0,
+    overwrite: Annotated[
+        bool, Parameter(negative=(), help="Replace a result that exists.")
+    ] = False,
     quiet: Annotated[
         bool, Parameter(alias="-q", negative=(), help="Say nothing on the way.")
     ] = False,
@@ -36,7 +40,8 @@ def more(
 ) -> None:
     """Make more of a texture: a picture of any size that looks like SAMPLE all over."""
     height, width = parsed(size)
-    check_writable(output, long_side=max(height, width))
+    keep_apart([sample], [output])
+    check_writable(output, long_side=max(height, width), overwrite=overwrite)
     with bar(quiet=quiet) as report:
         image = jobs.texture(
             sample,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from impasto.cli.names import keep_apart
 from impasto.cli.terminal import bar
 from impasto.core.errors import OptionError
 from impasto.media.image import describe, load, measure, write
@@ -19,6 +20,9 @@ def upscale(
     *,
     output: Annotated[Path, Parameter(alias="-o", help="Where to write it.")],
     by: Annotated[int, Parameter(help="How many times as high and wide: 2 or 4.")] = 2,
+    overwrite: Annotated[
+        bool, Parameter(negative=(), help="Replace a result that exists.")
+    ] = False,
     quiet: Annotated[
         bool, Parameter(alias="-q", negative=(), help="Say nothing on the way.")
     ] = False,
@@ -26,7 +30,8 @@ def upscale(
     """Enlarge a picture by a network that keeps edges sharp."""
     if by not in FACTORS:
         raise OptionError(f"by must be one of {', '.join(map(str, FACTORS))}; got {by}")
-    check_writable(output, long_side=by * max(measure(picture)))
+    keep_apart([picture], [output])
+    check_writable(output, long_side=by * max(measure(picture)), overwrite=overwrite)
     image, metadata = load(picture), describe(picture)
     with bar(quiet=quiet) as report:
         large = enlarge(image, by=by, report=report)

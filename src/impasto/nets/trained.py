@@ -100,6 +100,8 @@ def load(path: str | Path) -> Trained:
         WeightsError: the file cannot be read, or holds no such network. No pickle is run.
     """
     path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"{path} does not exist")
     if path.suffix.lower() == ".safetensors":
         state, said = zoo.tensors(path)
     else:
