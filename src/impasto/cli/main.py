@@ -22,6 +22,7 @@ COMMANDS = {
     "plan": ("impasto.cli.stylize:plan_app", "Tell what a run would take, without doing it."),
     "info": ("impasto.cli.replay:info", "Show the recipe that a picture holds."),
     "replay": ("impasto.cli.replay:replay", "Make a picture again from its recipe."),
+    "live": ("impasto.cli.live:app", "Paint a camera or a video as it runs."),
     "upscale": ("impasto.cli.upscale:upscale", "Enlarge a picture, twice or four times."),
     "texture": ("impasto.cli.texture:texture", "Make more of a texture, from a sample of it."),
     "export": ("impasto.cli.export:export", "Write a network that paints as an ONNX graph."),

@@ -74,9 +74,15 @@ class Regional(Method, Protocol):
 
 @runtime_checkable
 class Learnt(Method, Protocol):
-    """A method whose styles were learnt, so that their pictures play no part."""
+    """A method whose styles were learnt, so that their pictures play no part.
+
+    Attributes:
+        learnt: always true.
+        mixes: whether it takes several styles at once.
+    """
 
     learnt: ClassVar[bool]
+    mixes: ClassVar[bool]
 
 
 @runtime_checkable

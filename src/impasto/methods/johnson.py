@@ -33,6 +33,7 @@ class Johnson(Options):
     """One pass of a network that was trained for one style (Johnson et al. 2016): at once."""
 
     learnt: ClassVar[bool] = True
+    mixes: ClassVar[bool] = False
 
     strength: float = Field(0.5, ge=0, le=1, description="0 returns the content, 1 is all texture")
     style_scale: float = Field(

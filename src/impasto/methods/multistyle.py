@@ -35,6 +35,7 @@ class MultiStyle(Options):
     """One pass of a network that knows its styles by name (Dumoulin et al. 2017): at once."""
 
     learnt: ClassVar[bool] = True
+    mixes: ClassVar[bool] = True
 
     strength: float = Field(0.5, ge=0, le=1, description="0 returns the content, 1 is all texture")
     style_scale: float = Field(
