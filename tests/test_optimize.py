@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from impasto.core.progress import Progress
+from impasto.ops.resample import resize
 from impasto.optimize import Objective, Optimizer, climb, descend, split
 
 both = pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
@@ -194,6 +195,27 @@ def test_a_climb_goes_from_size_to_size_and_ends_in_the_box() -> None:
     climb(torch.full((1, 3, 4, 4), 0.9), watched, sizes=[(4, 4), (8, 8)], iterations=40)
     first_fine = next(image for image in seen if image.shape[2] == 8)
     torch.testing.assert_close(first_fine, torch.full_like(first_fine, 0.2), atol=0.01, rtol=0)
+
+
+def test_a_climb_carries_the_detail_of_the_start_from_size_to_size() -> None:
+    start = torch.rand((1, 3, 16, 16), generator=torch.Generator().manual_seed(3)) / 2 + 0.25
+    seen: list[Tensor] = []
+
+    def still(_size: tuple[int, int]) -> Objective:
+        def objective(image: Tensor) -> dict[str, Tensor]:
+            seen.append(image.detach().clone())
+            return {"nothing": 0 * image.sum()}
+
+        return objective
+
+    out = climb(start, still, sizes=[(4, 4), (8, 8), (16, 16)], iterations=3)
+    # Where a descent changes nothing, the bands of a pyramid add up to the whole picture.
+    torch.testing.assert_close(out, start)
+    torch.testing.assert_close(seen[1], resize(start, (8, 8)))
+    # A start that is no finer than the first size has no detail to add.
+    coarse = resize(start, (4, 4))
+    out = climb(coarse, still, sizes=[(4, 4), (8, 8)], iterations=2)
+    torch.testing.assert_close(out, resize(coarse, (8, 8)))
 
 
 @given(st.integers(1, 2000), st.integers(1, 8))

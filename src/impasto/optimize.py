@@ -136,8 +136,11 @@ def climb(
 ) -> Image:
     """Descend at each size in turn, every size beginning with the result of the one before.
 
+    To that result comes the detail of the start which the size before was too coarse to hold, so
+    that a size need not find again what was known.
+
     Args:
-        start: where to begin, of any size.
+        start: where to begin, of any size; what has no detail at a size adds none.
         objective_at: gives the objective for pictures of (height, width).
         sizes: from coarse to fine.
         iterations: evaluations in all; a finer size gets fewer of them, but at least one.
@@ -151,7 +154,7 @@ def climb(
     """
     shares = split(iterations, len(sizes))
     costs = [steps * height * width for steps, (height, width) in zip(shares, sizes, strict=True)]
-    image = start
+    image = resize(start, sizes[0])
     for level, (size, steps) in enumerate(zip(sizes, shares, strict=True)):
 
         def after(step: int, losses: dict[str, float], best: Image, level: int = level) -> None:
@@ -167,8 +170,10 @@ def climb(
                 )
             )
 
+        if level:
+            image = _detailed(image, start, size)
         image = descend(
-            resize(image, size),
+            image,
             objective_at(size),
             iterations=steps,
             optimizer=optimizer,
@@ -177,6 +182,15 @@ def climb(
             after=after,
         )
     return image.clamp(0, 1)
+
+
+def _detailed(image: Image, start: Image, size: tuple[int, int]) -> Image:
+    """The picture in another size, with the band of the start that lies between the two sizes.
+
+    Burt and Adelson, "The Laplacian Pyramid as a Compact Image Code", 1983.
+    """
+    coarse = resize(start, (image.shape[2], image.shape[3]))
+    return (resize(image, size) + resize(start, size) - resize(coarse, size)).clamp(0, 1)
 
 
 def split(iterations: int, levels: int) -> list[int]:

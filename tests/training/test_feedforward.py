@@ -143,6 +143,22 @@ def test_nothing_but_the_row_learns(folders, monkeypatch):
     assert gradient[1].any()
 
 
+def test_a_network_that_is_begun_with_keeps_the_row_of_each_style(folders):
+    first = trained.load(_feed(folders, steps=3))
+    # The same styles in another order, and a rate at which nothing is learnt.
+    other = feed(
+        build(Feed, SMALL | {"steps": 1, "rate": 1e-12}),
+        photos=[folders / "photos"],
+        styles=sorted((folders / "styles").iterdir(), reverse=True),
+        begin=folders / "run" / feedforward.FILE,
+        folder=folders / "other",
+        device=torch.device("cpu"),
+    )
+    again = trained.load(other)
+    assert again.names == first.names[::-1]
+    assert torch.equal(again.styles, first.styles.flip(0))
+
+
 def test_two_styles_of_one_name_are_refused(folders):
     style = folders / "styles" / "styles-0.png"
     with pytest.raises(OptionError, match="different names"):

@@ -5,7 +5,8 @@ Transfer Using Convolutional Neural Networks", CVPR 2016. Departures:
 
 1. The descent climbs from a coarse picture to the full one (as in Gatys et al., "Controlling
    Perceptual Factors in Neural Style Transfer", CVPR 2017): most of it happens where it is cheap.
-2. It starts at the content instead of noise.
+2. It starts at the content instead of noise, and each size adds the content's detail to the result
+   of the one before: see `optimize.climb`.
 3. The network is our small `petit`; VGG-19 is an option. Where a network carries a metric,
    distances are measured in it.
 4. Every term is relative to its target, so one `strength` means the same for every picture.
@@ -208,14 +209,16 @@ class _Stylizer:
         inside = masks.cover(frame.regions)
         return out if inside is None else torch.lerp(frame.content, out, inside)
 
-    def _start(self, frame: Frame, size: tuple[int, int]) -> Image:
+    def _start(self, frame: Frame, coarsest: tuple[int, int]) -> Image:
+        """Where to begin, with all its detail; noise has none beyond the coarsest size."""
         if frame.start is not None:
-            return resize(frame.start, size)
+            return frame.start
         if self.options.start == "noise":
-            noise = torch.rand((1, 3, *size), generator=torch.Generator().manual_seed(self.seed))
+            noise = torch.rand(
+                (1, 3, *coarsest), generator=torch.Generator().manual_seed(self.seed)
+            )
             return noise.to(frame.content)
-        content = self.options.start == "content"
-        return resize(frame.content if content else self.styles[0].image, size)
+        return frame.content if self.options.start == "content" else self.styles[0].image
 
     @torch.no_grad()
     def _objective(self, frame: Frame, size: tuple[int, int]) -> Objective:

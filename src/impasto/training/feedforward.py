@@ -311,6 +311,10 @@ def _begun(options: Feed, begin: Path | None, names: Sequence[str]) -> Transform
         trained = load(begin)
         if len(trained.network.rows) != 1 + len(names):
             raise OptionError(f"begin must hold {len(names)} styles; {begin} does not")
+        if sorted(trained.names) == sorted(names):
+            # A row is of a style, whatever the order in which they are named.
+            order = [trained.names.index(name) for name in names]
+            trained.network.rows.data[1:] = trained.styles[order]
         return trained.network.requires_grad_(True)
     kind = Slim if options.architecture == "slim" else Paper
     with torch.random.fork_rng(devices=()):
