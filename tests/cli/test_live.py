@@ -31,7 +31,7 @@ def styles(monkeypatch):
         return [Style(None, measured=trained.bundled().known(name)) for name, _ in job.styles]
 
     monkeypatch.setattr(jobs, "styles_of", styles_of)
-    return ["--style", "a", "--style", "b", "--style", "c"]
+    return ["--style", "a", "--style", "b", "--style", "c", "--engine", "torch"]
 
 
 def test_a_video_is_painted_to_a_file(styles, capsys):
@@ -118,7 +118,7 @@ def test_words_can_be_hidden():
     ],
 )
 def test_refusals_write_nothing(styles, capsys, tmp_path, words, sentence):
-    assert main(["live", "--headless", *words.split()]) == 2
+    assert main(["live", "--headless", "--engine", "torch", *words.split()]) == 2
     assert sentence in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from impasto.core.errors import MediaError, OptionError
 from impasto.jobs.perform import Run, carry
@@ -13,7 +14,8 @@ from impasto.jobs.replay import Finder, recipe_of, replay
 from impasto.jobs.spec import Job
 from impasto.media.image import read_recipe, write
 from impasto.media.metadata import Metadata
-from impasto.nets import zoo
+from impasto.nets import engines, zoo
+from impasto.nets.transformer import Slim
 
 
 def draw(path: Path, seed: int) -> Path:
@@ -149,3 +151,20 @@ def test_a_recipe_that_was_planted_reads_nothing_but_its_inputs(here):
     write(torch.zeros(1, 3, 20, 20), "planted.png", metadata=Metadata(recipe=text))
     with pytest.raises(OptionError, match=r"^target.png is not the content"):
         again(Path("planted.png"))
+
+
+@pytest.mark.skipif(len(engines.installed()) < 3, reason="needs the packages of impasto[fast]")
+@pytest.mark.parametrize("kind", ["onnxruntime", "openvino"])
+def test_a_picture_is_made_again_on_the_engine_that_auto_chose(here, monkeypatch, kind):
+    monkeypatch.setenv("IMPASTO_CACHE", str(here / "cache"))
+    torch.manual_seed(0)
+    state = {key: value.contiguous() for key, value in Slim(2, blocks=1).state_dict().items()}
+    save_file(state, "net.safetensors")
+    monkeypatch.setattr(engines, "_quickest", lambda _, pairs: (kind, "float32"))
+    options = {"engine": "auto", "precision": "float32"}
+    carry(Job("photo.png", [("net.safetensors", 1.0)], "johnson", options=options), "out/made.png")
+    assert recipe_of(Path("out/made.png")).made.engine == f"{kind} float32"
+    # Another machine, or other packages, would choose another.
+    monkeypatch.setattr(engines, "_quickest", lambda _, pairs: ("torch", "float32"))
+    assert again(Path("out/made.png")) == []
+    assert Path("again.png").read_bytes() == Path("out/made.png").read_bytes()

@@ -39,7 +39,7 @@ def _picture(*size, seed=0):
 
 
 @runs_graphs
-@pytest.mark.parametrize("kind", ["torch", "onnx", "openvino"])
+@pytest.mark.parametrize("kind", ["torch", "onnxruntime", "openvino"])
 def test_engines_paint_what_torch_paints_at_any_size(network, kind):
     engine = engines.start(network, kind=kind, precision="float32")
     assert (engine.kind, engine.precision) == (kind, "float32")
@@ -69,7 +69,7 @@ def test_a_painting_stays_when_the_next_is_made(network):
 
 @runs_graphs
 def test_the_quickest_is_measured_once(network, monkeypatch):
-    seconds = {"torch": 3.0, "onnx": 1.0, "openvino": 2.0}
+    seconds = {"torch": 3.0, "onnxruntime": 1.0, "openvino": 2.0}
     asked = []
 
     def measured(engine, _):
@@ -77,14 +77,16 @@ def test_the_quickest_is_measured_once(network, monkeypatch):
         return seconds[engine.kind]
 
     monkeypatch.setattr(engines, "_measured", measured)
-    assert engines.start(network, precision="float32").kind == "onnx"
+    assert engines.start(network, precision="float32").kind == "onnxruntime"
     assert sorted(asked) == sorted(seconds)
-    assert engines.start(network, precision="float32").kind == "onnx"
+    assert engines.start(network, precision="float32").kind == "onnxruntime"
     assert len(asked) == 3
 
 
 def test_what_is_not_there_is_refused(network, monkeypatch):
-    with pytest.raises(OptionError, match="engine must be one of auto, torch, onnx, openvino"):
+    with pytest.raises(
+        OptionError, match="engine must be one of auto, torch, onnxruntime, openvino"
+    ):
         engines.start(network, kind="tensorrt")
     with pytest.raises(OptionError, match="precision must be one of auto, float32, bfloat16"):
         engines.start(network, precision="int4")

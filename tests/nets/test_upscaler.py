@@ -54,3 +54,14 @@ def test_a_state_comes_back_and_others_are_refused(network):
     for damaged in ({}, state | {"first.weight": torch.zeros(3)}):
         with pytest.raises(WeightsError, match="no network that enlarges"):
             build(damaged)
+
+
+@pytest.mark.parametrize("by", [1, 2, 4])
+def test_rows_may_come_in_any_number(network, monkeypatch, by):
+    monkeypatch.setattr(upscaler, "STRIP", 24)
+    tall = _picture(size=(70, 20))
+    given = []
+    taking = upscaler.enlarging(given.append, height=70, by=by)
+    for rows in tall.split([1, 30, 7, 32], 2):
+        taking(rows)
+    assert torch.equal(torch.cat(given, 2), enlarge(tall, by=by))

@@ -141,6 +141,10 @@ def paint(
             help="Long side of the result in pixels. By default CONTENT's own, at most 1024.",
         ),
     ] = None,
+    upscale: Annotated[
+        int | None,
+        Parameter(group=NEEDED, help="Make the result 2 or 4 times as large as it is painted."),
+    ] = None,
     seed: Annotated[
         int | None,
         Parameter(group=NEEDED, help="Another seed, another variant, where there is chance."),
@@ -293,6 +297,7 @@ def paint(
         content_map=content_map,
         style_map=listed(style_map),
         output=Output(file_quality, bits, profile, metadata),
+        upscale=base.upscale if upscale is None else upscale,
     )
     job.output.check()
     many = each or recursive or watch or _many(content, output)

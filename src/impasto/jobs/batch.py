@@ -125,7 +125,7 @@ class _Batch:
                 self._settle(item, lambda: Outcome(item, "finished"))
                 return
             item.out.parent.mkdir(parents=True, exist_ok=True)
-            check_writable(item.out, long_side=max(run.size))
+            check_writable(item.out, long_side=max(run.made_size))
             run.report = partial(self.report, item)
             run.begin()
             self._settle(item, self._writer(run, item))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from impasto.core.contract import Frame, Learnt, Stylizer
+from impasto.core.contract import Frame, Stylizer
 from impasto.core.errors import OptionError
 from impasto.core.tensors import Image
 from impasto.jobs.control import built
@@ -171,10 +171,10 @@ class Palette:
     """
 
     def __init__(self, job: Job, *, size: tuple[int, int], device: str) -> None:
-        method, _ = built(job.method, job.options)
-        if not isinstance(method, Learnt):
-            able = " and ".join(n for n in names() if hasattr(load(n), "learnt"))
+        if not hasattr(load(job.method), "learnt"):
+            able = " and ".join(name for name in names() if hasattr(load(name), "learnt"))
             raise OptionError(f"{job.method} cannot paint as frames come; {able} can")
+        method, _ = built(job.method, job.options)
         self.method: Any = method
         self.styles = styles_of(job, method, size=size, whole=True, device=device)
         self.names = [str(source) for source, _ in job.styles]

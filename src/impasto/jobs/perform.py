@@ -3,16 +3,18 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 
 from impasto.core.contract import Frame, InPasses
 from impasto.core.errors import Interrupted, OptionError
+from impasto.core.options import build
 from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
 from impasto.jobs import memory
 from impasto.jobs.control import Control, built
+from impasto.jobs.larger import Enlarged, shares
 from impasto.jobs.output import original
 from impasto.jobs.prepared import LEAST, Prepared
 from impasto.jobs.recipe import Made, Recipe, current, plain
@@ -21,7 +23,7 @@ from impasto.jobs.spec import Job
 from impasto.media import large
 from impasto.media.image import LIMIT, Source, to_pillow, write
 from impasto.methods import DEFAULT
-from impasto.nets import zoo
+from impasto.nets import upscaler, zoo
 from impasto.ops.resample import resize
 from impasto.tiles import Held, Sink, tiled
 from impasto.tiles import Source as Strips
@@ -47,6 +49,7 @@ def stylize(
     style_mask: Source | Sequence[Source] | None = None,
     content_map: Source | None = None,
     style_map: Source | Sequence[Source] | None = None,
+    upscale: int = 1,
     report: Report = silent,
     **options: Any,
 ) -> Any:
@@ -70,6 +73,7 @@ def stylize(
         style_mask: where to look in each style, likewise.
         content_map: flat colours, one for each kind of place in the content.
         style_map: the same colours for the same kinds of places in the style; one a style.
+        upscale: 2 or 4 makes the result so many times as large as it is painted, by a network.
         report: is told of each step.
         options: the method's own, such as `strength`, and those that all have, such as `color`.
 
@@ -97,6 +101,7 @@ def stylize(
         style_mask=listed(style_mask),
         content_map=content_map,
         style_map=listed(style_map),
+        upscale=upscale,
     )
     out = perform(job, report=report)
     if isinstance(content, torch.Tensor):
@@ -182,6 +187,17 @@ def _begun(job: Job, report: Report) -> "Run":
     return run
 
 
+def _on(engine: str | None, method: Any) -> Any:
+    """A method on the engine that a recipe names, where it has a choice."""
+    names = ("engine", "precision")
+    if engine is None or not all(hasattr(method, name) for name in names):
+        return method
+    return build(
+        cast("Any", type(method)),
+        {**dict(method), **dict(zip(names, engine.split(), strict=False))},
+    )
+
+
 class Run:
     """A job that is carried out in two steps, so that of a batch the next can be read meanwhile.
 
@@ -211,13 +227,15 @@ class Run:
         job.output.check()
         self.prepared = prepared or Prepared()
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.size = job.result_size()
+        self.size, self.by = job.painted_size(), job.upscale
+        self.made_size = job.result_size()
         self.method, self.controls = built(job.method, job.options)
         self.room = memory.room(job.max_memory)
         self.fits = memory.whole_fits(self.size, room=self.room)
         if like:
             self._check_like(like)
             self.fits = not like.cramped
+            self.method = _on(like.engine, self.method)
         small = self._pixels() <= memory.WHOLE
         self.frame = self._frame() if self.fits and small else None
 
@@ -236,6 +254,8 @@ class Run:
             device=self.device,
         )
         with zoo.noted() as self.networks:
+            if self.by > 1:
+                upscaler.bundled()
             self.stylizer, self.regions = control.prepared(self.prepared, content=self._colors)
         inner = self.stylizer.inner
         # What a painter does is the same in tiles; another may do more with the whole.
@@ -255,19 +275,23 @@ class Run:
     def recipe(self, folder: Path) -> Recipe | None:
         """From what a picture in this folder can be made again; None for pictures in memory."""
         job = plain(self.job, folder=folder)
-        made = current(tiles=None if self.whole else self.side, cramped=not self.fits)
+        engine = getattr(self.stylizer.inner, "engine", None) if self.whole else None
+        tiles = None if self.whole else self.side
+        made = current(tiles=tiles, cramped=not self.fits, engine=engine)
         return Recipe(job, self.networks, made) if job else None
 
     def made(self) -> Image:
         """The picture, in memory."""
+        painting, enlarging = shares(self.report, self.by)
         if self.whole:
             frame = self._placed(self.frame or self._frame())
-            return self.stylizer(frame, report=self.report).cpu()
-        if self._pixels() > LIMIT:
+            painted = self.stylizer(frame, report=painting).cpu()
+            return upscaler.enlarge(painted, by=self.by, report=enlarging)
+        if self.made_size[0] * self.made_size[1] > LIMIT:
             raise OptionError(
                 f"size must keep a result in memory within {LIMIT // 1_000_000} million pixels"
             )
-        out = Held(torch.empty((1, 3, *self.size)))
+        out = Held(torch.empty((1, 3, *self.made_size)))
         self._in_tiles(out, folder=None)
         return out.image
 
@@ -281,11 +305,11 @@ class Run:
         if self.whole:
             self.keep(self.made(), path, recipe=recipe)
             return
-        height, width = self.size
+        height, width = self.made_size
         asked = _asked(self.job, recipe or self._own(path))
         with large.writing(path, height=height, width=width, **asked) as sink:
             self._in_tiles(sink, folder=path.parent)
-            self.report(Progress("writing", 1.0, size=self.size))
+            self.report(Progress("writing", 1.0, size=self.made_size))
 
     def keep(self, image: Image, path: Path, *, recipe: str | None = None) -> None:
         """Write a picture that was made."""
@@ -296,6 +320,9 @@ class Run:
         return own and own.text()
 
     def _in_tiles(self, sink: Sink, *, folder: Path | None) -> None:
+        painting, _ = shares(self.report, self.by)
+        if self.by > 1:
+            sink = Enlarged(sink, height=self.size[0], by=self.by)
         tiled(
             self.passes,
             self.stylizer.shown(self._source()),
@@ -304,7 +331,7 @@ class Run:
             regions=self.regions,
             folder=folder,
             device=self.device,
-            report=self.report,
+            report=painting,
         )
 
     def _source(self) -> Strips:

@@ -1,6 +1,6 @@
 """What a job will be: its pixels, its tiles, and about how much memory and time it takes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
@@ -19,6 +19,8 @@ MOST = Cost(80e6, 4.5), Cost(1000, 6.7e-6)
 """What is assumed of a method that does not tell: for a picture, and for each of its pixels."""
 START = 1.9
 """Seconds until a process with torch begins to work, there where `calibration` is from."""
+LARGER = Cost(200e6, 0.5e-6)
+"""Of enlarging: the maps of a strip, and the seconds of each pixel of the result."""
 TILED = 50e6
 """Bytes that libvips holds beside the rows."""
 
@@ -52,9 +54,26 @@ def planned(job: Job) -> Plan:
     Raises:
         ImpastoError: an option is not accepted, or the content cannot be read.
     """
+    found = _painted(job)
+    if job.upscale == 1:
+        return found
+    size = job.result_size()
+    made = size[0] * size[1]
+    # What is painted is freed by then; in tiles nothing but rows is held.
+    held = LARGER.memory + (0.0 if found.side else 12.0 * made)
+    seconds = calibration.pace() * LARGER.seconds * made
+    return replace(
+        found,
+        size=size,
+        memory=max(found.memory, memory.LOADED + held),
+        seconds=found.seconds + seconds,
+    )
+
+
+def _painted(job: Job) -> Plan:
     method, _ = built(job.method, job.options)
     generator(job.seed)
-    size = job.result_size()
+    size = job.painted_size()
     room = memory.room(job.max_memory)
     fits = memory.whole_fits(size, room=room)
     margin = None

@@ -38,6 +38,7 @@ class Made(Strict):
         threads: that torch used.
         tiles: side of the tiles in pixels; None if the picture was done at once.
         cramped: whether there was no room to do it at once.
+        engine: what ran the network that painted, and in which precision, where there is a choice.
     """
 
     impasto: Word
@@ -47,6 +48,7 @@ class Made(Strict):
     threads: int = Field(ge=1, le=256)
     tiles: int | None = Field(None, ge=16, le=100_000)
     cramped: bool = False
+    engine: Word | None = None
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def parse(text: str, *, name: str) -> Recipe:
     return Recipe(read.job, read.networks, read.made)
 
 
-def current(*, tiles: int | None, cramped: bool) -> Made:
+def current(*, tiles: int | None, cramped: bool, engine: str | None = None) -> Made:
     """What pictures are made on, here and now; see `Made`."""
     import torch
 
@@ -141,6 +143,7 @@ def current(*, tiles: int | None, cramped: bool) -> Made:
         threads=min(256, torch.get_num_threads()),
         tiles=tiles,
         cramped=cramped,
+        engine=engine,
     )
 
 

@@ -10,6 +10,7 @@ from impasto.jobs.sources import measured
 from impasto.media import large
 from impasto.media.image import SMALLEST, Source
 from impasto.methods import DEFAULT
+from impasto.nets.upscaler import FACTORS
 from impasto.ops.resample import fit
 
 LONG_SIDE = 1024
@@ -34,6 +35,7 @@ class Job:
         content_map: flat colours, one for each kind of place in the content.
         style_map: the same colours for the same kinds of places in the styles; one a style.
         output: how the picture is written.
+        upscale: how many times as large as it was painted the result is: 1, 2 or 4.
     """
 
     content: Source
@@ -49,9 +51,10 @@ class Job:
     content_map: Source | None = None
     style_map: Sequence[Source] = ()
     output: Output = field(default_factory=Output)
+    upscale: int = 1
 
-    def result_size(self) -> tuple[int, int]:
-        """Height and width of the result; opens no more than the content's header.
+    def painted_size(self) -> tuple[int, int]:
+        """Height and width at which it is painted; opens no more than the content's header.
 
         Raises:
             OptionError: the size is not accepted.
@@ -62,7 +65,19 @@ class Job:
             raise OptionError(f"size must be a whole number of at least {SMALLEST}; got {size!r}")
         height, width = measured(self.content)
         found = fit(height, width, long_side=size or min(max(height, width), LONG_SIDE))
+        if self.upscale not in (1, *FACTORS) or type(self.upscale) is not int:
+            choices = ", ".join(map(str, FACTORS))
+            raise OptionError(f"upscale must be one of 1, {choices}; got {self.upscale!r}")
         most = large.LIMIT // 1_000_000
-        if found[0] * found[1] > large.LIMIT:
+        if found[0] * found[1] * self.upscale**2 > large.LIMIT:
             raise OptionError(f"size must keep the result within {most} million pixels; got {size}")
         return found
+
+    def result_size(self) -> tuple[int, int]:
+        """Height and width of the result.
+
+        Raises:
+            ImpastoError: as `painted_size`.
+        """
+        height, width = self.painted_size()
+        return self.upscale * height, self.upscale * width

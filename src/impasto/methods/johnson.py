@@ -22,8 +22,9 @@ from impasto.core.errors import OptionError
 from impasto.core.options import Options
 from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
+from impasto.nets import engines
+from impasto.nets.engines import Engine
 from impasto.nets.trained import Trained, build, is_network, paint
-from impasto.nets.vgg import bfloat16_is_fast
 from impasto.ops.resample import resize
 
 ADVANCED: dict[str, Any] = {"json_schema_extra": {"advanced": True}}
@@ -38,6 +39,9 @@ class Johnson(Options):
     strength: float = Field(0.5, ge=0, le=1, description="0 returns the content, 1 is all texture")
     style_scale: float = Field(
         1.0, ge=0.25, le=4, description="size of strokes over that which was trained"
+    )
+    engine: Literal["auto", "torch", "onnxruntime", "openvino"] = Field(
+        "torch", description="what runs the network; auto is the quickest here", **ADVANCED
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto is bfloat16 where the processor has it", **ADVANCED
@@ -59,18 +63,21 @@ class Johnson(Options):
                 "adain, auto, gatys and wct take any picture"
             )
         trained = build(measured)
-        device = next(iter(measured.values())).device
-        trained.network.to(device)
-        fast = self.precision == "auto" and bfloat16_is_fast(device)
-        if fast or self.precision == "bfloat16":
-            trained.network.half()
-        return _Stylizer(self, trained)
+        trained.network.to(next(iter(measured.values())).device)
+        engine = engines.start(trained.network, kind=self.engine, precision=self.precision)
+        return _Stylizer(self, trained, engine)
 
 
 @dataclass(frozen=True)
 class _Stylizer:
     options: Johnson
     trained: Trained
+    runner: Engine
+
+    @property
+    def engine(self) -> str:
+        """What runs the network, and in which precision."""
+        return f"{self.runner.kind} {self.runner.precision}"
 
     def __call__(self, frame: Frame, *, report: Report = silent) -> Image:
         if frame.regions:
@@ -82,7 +89,7 @@ class _Stylizer:
         size = (height, width)
         picture = frame.content if frame.start is None else resize(frame.start, size)
         row = self.trained.mixed(self.trained.styles, torch.ones(1), strength=strength)
-        out = paint(self.trained.network, picture, row, scale=self.options.style_scale)
+        out = paint(self.runner, picture, row, scale=self.options.style_scale)
         if len(self.trained.network.rows) == 1:
             out = torch.lerp(frame.content, out, min(1.0, 2 * strength))
         report(Progress("paint", 1.0, 1, size))

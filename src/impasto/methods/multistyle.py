@@ -11,7 +11,7 @@ Dumoulin, Shlens and Kudlur, "A Learned Representation for Artistic Style", ICLR
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -23,9 +23,9 @@ from impasto.core.errors import OptionError
 from impasto.core.options import Options
 from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
-from impasto.nets import trained
+from impasto.nets import engines, trained
+from impasto.nets.engines import Engine
 from impasto.nets.trained import MAKER, ROW, Trained, paint
-from impasto.nets.vgg import bfloat16_is_fast
 from impasto.ops.resample import resize
 
 ADVANCED: dict[str, Any] = {"json_schema_extra": {"advanced": True}}
@@ -44,6 +44,9 @@ class MultiStyle(Options):
     weights: str = Field(
         "multistyle", description="the bundled network, or a file that was trained", **ADVANCED
     )
+    engine: Literal["auto", "torch", "onnxruntime", "openvino"] = Field(
+        "torch", description="what runs the network; auto is the quickest here", **ADVANCED
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto is bfloat16 where the processor has it", **ADVANCED
     )
@@ -58,20 +61,26 @@ class MultiStyle(Options):
         bundled = self.weights == "multistyle"
         known = trained.bundled() if bundled else trained.load(self.weights)
         rows = _rows(styles, known)
-        network = copy.deepcopy(known.network).to(rows.device)
-        fast = self.precision == "auto" and bfloat16_is_fast(rows.device)
-        if fast or self.precision == "bfloat16":
-            network.half()
+        network = known.network
+        if network.rows.device != rows.device:
+            network = copy.deepcopy(network).to(rows.device)
+        engine = engines.start(network, kind=self.engine, precision=self.precision)
         weights = torch.tensor([style.weight for style in styles])
-        return _Stylizer(self, replace(known, network=network), rows, weights)
+        return _Stylizer(self, known, engine, rows, weights)
 
 
 @dataclass(frozen=True)
 class _Stylizer:
     options: MultiStyle
     trained: Trained
+    runner: Engine
     rows: Tensor
     weights: Tensor
+
+    @property
+    def engine(self) -> str:
+        """What runs the network, and in which precision."""
+        return f"{self.runner.kind} {self.runner.precision}"
 
     def __call__(self, frame: Frame, *, report: Report = silent) -> Image:
         if self.options.strength == 0:
@@ -96,7 +105,7 @@ class _Stylizer:
 
     def _painted(self, picture: Image, rows: Tensor, weights: Tensor) -> Image:
         row = self.trained.mixed(rows, weights, strength=self.options.strength)
-        return paint(self.trained.network, picture, row, scale=self.options.style_scale)
+        return paint(self.runner, picture, row, scale=self.options.style_scale)
 
 
 def _rows(styles: Sequence[Style], trained: Trained) -> Tensor:

@@ -2,7 +2,8 @@
 
 `engine(image, row)` is what `network(image, row)` is. OpenVINO and ONNX Runtime read the graph that
 `impasto.nets.export` writes, which is kept in the cache folder. Which engine is the quickest
-depends on the processor, so it is tried out once on each machine.
+depends on the processor, so it is tried out once on each machine. What was started is kept, so that
+a network is started again at once.
 """
 
 import copy
@@ -12,6 +13,7 @@ import platform
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,16 +27,18 @@ from impasto.core.tensors import Image
 from impasto.nets.export import export, need
 from impasto.nets.fetch import build, cache_folder
 from impasto.nets.transformer import Transformer
+from impasto.nets.vgg import bfloat16_is_fast
+from impasto.nets.winograd import quicken
 
 NEEDS = {
     "torch": (),
-    "onnx": ("onnxruntime", "onnx", "onnxscript"),
+    "onnxruntime": ("onnxruntime", "onnx", "onnxscript"),
     "openvino": ("openvino", "onnx", "onnxscript"),
 }
 """Engines, and the packages of each."""
 PRECISIONS = {
     "torch": ("float32", "bfloat16"),
-    "onnx": ("float32",),
+    "onnxruntime": ("float32",),
     "openvino": ("float32", "bfloat16"),
 }
 """What each engine can calculate with."""
@@ -43,6 +47,8 @@ TRIED = (256, 256)
 RUNS = 5
 SHAPES = 3
 """Sizes for which OpenVINO keeps a compiled model."""
+STARTED = 4
+"""Engines that read a graph and are kept."""
 
 
 @runtime_checkable
@@ -52,10 +58,12 @@ class Engine(Protocol):
     Attributes:
         kind: a key of `NEEDS`.
         precision: one of `PRECISIONS`.
+        multiple: sides of what it takes are multiples of it.
     """
 
     kind: str
     precision: str
+    multiple: int
 
     def __call__(self, image: Image, row: Tensor) -> Tensor:
         """The painted picture (1, 3, H, W), sRGB, not clamped.
@@ -77,22 +85,27 @@ def start(network: Transformer, *, kind: str = "auto", precision: str = "auto") 
 
     Args:
         network: in float32; one that is not on the processor is always run by torch.
-        kind: "auto", "torch", "onnx" or "openvino"; auto is the quickest that is installed.
-        precision: "auto", "float32" or "bfloat16"; auto is the quickest of the engine.
+        kind: "auto", "torch", "onnxruntime" or "openvino"; auto is the quickest that is installed.
+        precision: "auto", "float32" or "bfloat16"; auto is bfloat16 where the device is quick at it
+            and the engine has it.
 
     Raises:
         OptionError: there is no such engine, or it cannot calculate like this.
         ExtraError: a package of the engine is missing.
     """
-    pairs = _candidates(kind, precision)
-    if network.rows.device.type != "cpu":
-        return _Torch(network, "float32" if precision == "auto" else precision)
+    device = network.rows.device
+    pairs = _candidates(kind, precision, fast=bfloat16_is_fast(device))
+    if device.type != "cpu":
+        pairs = [pair for pair in pairs if pair[0] == "torch"] or _candidates(
+            "torch", precision, fast=bfloat16_is_fast(device)
+        )
     if len(pairs) > 1:
         pairs = [_quickest(network, pairs)]
     return _started(network, *pairs[0])
 
 
-def _candidates(kind: str, precision: str) -> list[tuple[str, str]]:
+def _candidates(kind: str, precision: str, *, fast: bool) -> list[tuple[str, str]]:
+    """Every engine that is meant, with what it is to calculate with."""
     if kind not in ("auto", *NEEDS):
         raise OptionError(f"engine must be one of auto, {', '.join(NEEDS)}; got {kind!r}")
     known = dict.fromkeys(name for names in PRECISIONS.values() for name in names)
@@ -100,12 +113,13 @@ def _candidates(kind: str, precision: str) -> list[tuple[str, str]]:
         raise OptionError(f"precision must be one of auto, {', '.join(known)}; got {precision!r}")
     if kind != "auto":
         need(*NEEDS[kind], extra="fast")
-    pairs = [
-        (name, numbers)
-        for name in (installed() if kind == "auto" else (kind,))
-        for numbers in PRECISIONS[name]
-        if precision in ("auto", numbers)
-    ]
+    wanted = ("bfloat16" if fast else "float32") if precision == "auto" else precision
+    pairs: list[tuple[str, str]] = []
+    for name in installed() if kind == "auto" else (kind,):
+        if wanted in PRECISIONS[name]:
+            pairs.append((name, wanted))
+        elif precision == "auto":
+            pairs.append((name, "float32"))
     if not pairs:
         raise OptionError(f"precision of {kind} must be {', '.join(PRECISIONS[kind])}")
     return pairs
@@ -114,32 +128,41 @@ def _candidates(kind: str, precision: str) -> list[tuple[str, str]]:
 def _started(network: Transformer, kind: str, precision: str) -> Engine:
     if kind == "torch":
         return _Torch(network, precision)
-    return (_Onnx if kind == "onnx" else _OpenVino)(_graph(network), precision)
+    return _opened(kind, precision, _graph(network), network.multiple, torch.get_num_threads())
 
 
 class _Torch:
     kind = "torch"
 
     def __init__(self, network: Transformer, precision: str) -> None:
-        self.precision = precision
+        self.precision, self.multiple = precision, network.multiple
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         if precision == "bfloat16":
             self.network.half()
+        elif network.rows.device.type == "cpu":
+            quicken(self.network)
 
     @torch.inference_mode()
     def __call__(self, image: Image, row: Tensor) -> Tensor:
         return self.network(image.contiguous(memory_format=torch.channels_last), row)
 
 
-class _Onnx:
-    kind = "onnx"
+@lru_cache(maxsize=STARTED)
+def _opened(kind: str, precision: str, graph: Path, multiple: int, threads: int) -> Engine:
+    """An engine that reads a graph."""
+    engine = _Onnx if kind == "onnxruntime" else _OpenVino
+    return engine(graph, precision, multiple, threads)
 
-    def __init__(self, graph: Path, precision: str) -> None:
+
+class _Onnx:
+    kind = "onnxruntime"
+
+    def __init__(self, graph: Path, precision: str, multiple: int, threads: int) -> None:
         import onnxruntime
 
-        self.precision = precision
+        self.precision, self.multiple = precision, multiple
         options: Any = onnxruntime.SessionOptions()  # pyright: ignore[reportAttributeAccessIssue]
-        options.intra_op_num_threads = torch.get_num_threads()
+        options.intra_op_num_threads = threads
         providers = ["CPUExecutionProvider"]
         self.session = onnxruntime.InferenceSession(str(graph), options, providers=providers)
 
@@ -151,10 +174,15 @@ class _Onnx:
 class _OpenVino:
     kind = "openvino"
 
-    def __init__(self, graph: Path, precision: str) -> None:
+    def __init__(self, graph: Path, precision: str, multiple: int, threads: int) -> None:
         from openvino import Core
 
-        self.precision = precision
+        self.precision, self.multiple = precision, multiple
+        self.settings = {
+            "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
+            "INFERENCE_NUM_THREADS": threads,
+            "PERFORMANCE_HINT": "LATENCY",
+        }
         self.core = Core()
         self.core.set_property({"CACHE_DIR": str(graph.with_name("openvino"))})
         self.model = self.core.read_model(str(graph))
@@ -170,12 +198,7 @@ class _OpenVino:
         """Compiled for one size, which runs quicker than for any size."""
         if shape not in self.requests:
             self.model.reshape({"image": list(shape)})
-            settings = {
-                "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[self.precision],
-                "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-                "PERFORMANCE_HINT": "LATENCY",
-            }
-            compiled = self.core.compile_model(self.model, "CPU", settings)
+            compiled = self.core.compile_model(self.model, "CPU", self.settings)
             self.requests[shape] = compiled.create_infer_request()
             if len(self.requests) > SHAPES:
                 self.requests.popitem(last=False)

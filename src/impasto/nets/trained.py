@@ -12,12 +12,14 @@ from torch import Tensor
 from impasto.core.errors import OptionError, WeightsError
 from impasto.core.tensors import Image
 from impasto.nets import zoo
+from impasto.nets.engines import Engine
 from impasto.nets.fetch import digest
 from impasto.nets.transformer import GONE, Paper, Slim, Transformer
 from impasto.ops.resample import mirror, resize
 
 ROW, MAKER = "transformer.row", "transformer.sha256"
 """Names in `Style.measured` of a row, and of the digest of the network that it was learnt with."""
+BUNDLED = "multistyle"
 ENDINGS = (".pth", ".pt", ".safetensors")
 """Of files that hold a network."""
 SMALLEST = 16
@@ -71,11 +73,11 @@ class Trained:
 
 
 @torch.no_grad()
-def paint(network: Transformer, image: Image, row: Tensor, *, scale: float = 1.0) -> Image:
+def paint(network: Transformer | Engine, image: Image, row: Tensor, *, scale: float = 1.0) -> Image:
     """A picture of any size, painted.
 
     Args:
-        network: what to paint with.
+        network: what to paint with, by itself or on an engine.
         image: (1, 3, H, W), sRGB in [0, 1].
         row: (1, R).
         scale: size of strokes over that which was trained; the network sees a picture that is
@@ -183,13 +185,17 @@ def _from_examples(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return found | {"rows": torch.cat([part.float() for part in row])[None]}
 
 
-@cache
 def bundled() -> Trained:
     """The network of many styles that comes with the package; its first row returns the picture.
 
     Raises:
         WeightsError: it is missing or damaged.
     """
-    state, said = zoo.load_painter("multistyle")
-    sha256 = zoo.painters()["multistyle"].sha256
-    return build(state, names=json.loads(said["names"]), sha256=sha256)
+    zoo.note({BUNDLED: zoo.painters()[BUNDLED].sha256})
+    return _bundled()
+
+
+@cache
+def _bundled() -> Trained:
+    state, said = zoo.load_painter(BUNDLED)
+    return build(state, names=json.loads(said["names"]), sha256=zoo.painters()[BUNDLED].sha256)

@@ -7,7 +7,7 @@ Networks", CVPR 2016); the new pixels come from a convolution over the enlarged 
 is left. Four times is twice, twice.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 
 import torch
@@ -23,8 +23,12 @@ FACTORS = (2, 4)
 CHANNELS, BLOCKS = 32, 4
 RADIUS = 2 + 2 * BLOCKS + 3
 """Pixels of the small picture around a pixel that decide about what becomes of it."""
-STRIP = 256
-"""Rows of the small picture that are enlarged at a time."""
+STRIP, LEAST, PIXELS = 256, 16, 1 << 18
+"""Rows of the small picture that are enlarged at a time: so many at most and at least, and no more
+than have so many pixels."""
+
+Rows = Callable[[Tensor], None]
+"""Takes rows (1, 3, h, W) of a picture, from top to bottom."""
 
 
 class Upscaler(nn.Module):
@@ -81,23 +85,28 @@ def build(state: Mapping[str, Tensor]) -> Upscaler:
     return network.eval().requires_grad_(False)
 
 
-@cache
 def bundled() -> Upscaler:
     """The network that comes with the package.
 
     Raises:
         WeightsError: it is missing or damaged.
     """
+    zoo.note({"upscaler": zoo.painters()["upscaler"].sha256})
+    return _bundled()
+
+
+@cache
+def _bundled() -> Upscaler:
     return build(zoo.load_painter("upscaler")[0])
 
 
 @torch.no_grad()
 def enlarge(image: Image, *, by: int, report: Report = silent) -> Image:
-    """A picture twice or four times as large, made strip by strip.
+    """A picture once, twice or four times as large.
 
     Args:
         image: (1, 3, H, W), sRGB in [0, 1].
-        by: 2 or 4.
+        by: one of `FACTORS`, or 1.
         report: is told of every strip.
 
     Returns:
@@ -106,16 +115,54 @@ def enlarge(image: Image, *, by: int, report: Report = silent) -> Image:
     Raises:
         WeightsError: the network cannot be had.
     """
-    network = bundled().to(image.device)
-    for round_ in range(by.bit_length() - 1):
-        height, width = image.shape[2:]
-        strips = []
-        for top in range(0, height, STRIP):
-            begin, end = max(0, top - RADIUS), min(height, top + STRIP + RADIUS)
-            made = network(image[:, :, begin:end]).clamp(0, 1)
-            own = 2 * (top - begin)
-            strips.append(made[:, :, own : own + 2 * min(STRIP, height - top)])
-            done = min(1.0, (top + STRIP) / height)
-            report(Progress("enlarge", done, round_ + 1, (2 * height, 2 * width)))
-        image = torch.cat(strips, 2)
-    return image
+    strips: list[Tensor] = []
+    enlarging(strips.append, height=image.shape[2], by=by, report=report)(image)
+    return torch.cat(strips, 2)
+
+
+def enlarging(give: Rows, *, height: int, by: int, report: Report = silent) -> Rows:
+    """What takes the rows of a picture from top to bottom, and gives them on enlarged.
+
+    Args:
+        give: takes rows (1, 3, h, by·W).
+        height: of the picture.
+        by: one of `FACTORS`, or 1.
+        report: is told of every strip.
+
+    Raises:
+        WeightsError: the network cannot be had.
+    """
+    for round_ in range(by.bit_length() - 1, 0, -1):
+        give = _Doubling(give, height << (round_ - 1), report).take
+        report = silent  # The last doubling tells how far all is.
+    return give
+
+
+class _Doubling:
+    """Takes the rows of a picture, and gives them on twice as large, a strip at a time."""
+
+    def __init__(self, give: Rows, height: int, report: Report) -> None:
+        self.give, self.height, self.report = give, height, report
+        self.network = bundled()
+        self.top, self.done = 0, 0
+        self.kept: Tensor | None = None
+
+    @torch.no_grad()
+    def take(self, rows: Tensor) -> None:
+        # Whoever gives rows may use their memory again.
+        kept = torch.cat([rows] if self.kept is None else [self.kept, rows], 2)
+        strip = max(LEAST, min(STRIP, PIXELS // rows.shape[3]))
+        while self.done < self.height:
+            end = min(self.height, self.done + strip)
+            seen = min(self.height, end + RADIUS)
+            if self.top + kept.shape[2] < seen:
+                break
+            made = self.network.to(kept.device)(kept[:, :, : seen - self.top]).clamp(0, 1)
+            own = 2 * (self.done - self.top)
+            self.give(made[:, :, own : own + 2 * (end - self.done)])
+            self.done = end
+            size = (2 * self.height, 2 * kept.shape[3])
+            self.report(Progress("enlarge", end / self.height, size=size))
+            begin = max(0, end - RADIUS)
+            kept, self.top = kept[:, :, begin - self.top :], begin
+        self.kept = kept
