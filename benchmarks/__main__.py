@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import analogies, losses, multistyle, quality, quilting, speed, universal
+from benchmarks import analogies, losses, multistyle, quality, quilting, realtime, speed, universal
 
 RESULTS = Path(__file__).parent / "results"
 PARTS = {
@@ -30,6 +30,7 @@ PARTS = {
     "auto_gain": universal.auto_gain,
     "faithful": universal.faithful,
     "analogies": analogies.analogies,
+    "realtime": realtime.realtime,
     "multistyle": multistyle.multistyle,
     "mixing": multistyle.mixing,
     "quilting": quilting.quilting,

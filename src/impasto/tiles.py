@@ -247,7 +247,7 @@ class _Work:
                 columns = across[start : right + margin]
                 content, *masks = (each.cut(rows, columns).to(self.device) for each in windows)
                 yield _Tile(
-                    Frame(content, regions=masks),
+                    Frame(content, regions=masks, place=Box(first, start, len(rows), len(columns))),
                     Box(top - first, left - start, bottom - top, right - left),
                     Box(top, left, min(bottom, height) - top, min(right, width) - left),
                 )

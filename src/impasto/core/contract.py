@@ -30,6 +30,15 @@ class Style:
     scale: float = 1.0
 
 
+class Box(NamedTuple):
+    """A rectangle of pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
 @dataclass(frozen=True)
 class Frame:
     """One thing to stylize; a photograph is a video of one frame.
@@ -40,11 +49,13 @@ class Frame:
         regions: where each style applies, one a style, in the size of the content; none means that
             all are blended everywhere. Where they overlap they share, where none is the content
             stays.
+        place: where a tile with its surroundings lies in the picture; None is all of it.
     """
 
     content: Image
     start: Image | None = None
     regions: Sequence[Mask] = ()
+    place: Box | None = None
 
 
 @runtime_checkable
@@ -92,15 +103,6 @@ class Measuring(Method, Protocol):
     def measure(self, image: Image) -> dict[str, Tensor]:
         """What the method needs to know of a style picture; `Style.measured` takes it."""
         ...
-
-
-class Box(NamedTuple):
-    """A rectangle of pixels."""
-
-    top: int
-    left: int
-    height: int
-    width: int
 
 
 Sums = dict[str, Tensor]

@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
-from impasto.core.contract import Cost, Costed, InPasses, Style
+from impasto.core.contract import Cost, Costed, InPasses, Learnt, Style
 from impasto.core.errors import OptionError
 from impasto.jobs import calibration, memory
 from impasto.jobs.control import built
-from impasto.jobs.prepared import generator
+from impasto.jobs.prepared import generator, styles_of
 from impasto.jobs.spec import Job
 from impasto.nets import zoo
 from impasto.universal.method import Painter
@@ -78,7 +78,7 @@ def _painted(job: Job) -> Plan:
     fits = memory.whole_fits(size, room=room)
     margin = None
     if not fits or size[0] * size[1] > memory.WHOLE:
-        margin = _margin(method, size, fits=fits)
+        margin = _margin(job, method, size, fits=fits)
     if margin is None:
         said = "" if fits else str(memory.refusal(size, room=room, method=job.method))
         return _estimated(size, _cost(method, size), refusal=said)
@@ -114,13 +114,15 @@ def _cost(method: Any, size: tuple[int, int]) -> Cost:
     return Cost(base.memory + pixel.memory * pixels, base.seconds + pixel.seconds * pixels)
 
 
-def _margin(method: Any, size: tuple[int, int], *, fits: bool) -> int | None:
+def _margin(job: Job, method: Any, size: tuple[int, int], *, fits: bool) -> int | None:
     """The surroundings of tiles, None where the picture would be done at once or not at all."""
     network = zoo.models().get(str(getattr(method, "network", "")))
     if network is not None and network.status == "to download":
         return None  # A plan downloads nothing; what takes a network of choice works on the whole.
-    blank = torch.full((1, 3, 64, 64), 0.5)
-    stylizer = method.prepare([Style(blank)], generator=torch.Generator())
+    styles = [Style(torch.full((1, 3, 64, 64), 0.5))]
+    if isinstance(method, Learnt):
+        styles = styles_of(job, method, size=size, whole=False, device="cpu")
+    stylizer = method.prepare(styles, generator=torch.Generator())
     if not isinstance(stylizer, InPasses) or (fits and not isinstance(stylizer, Painter)):
         return None
     return max((each.margin for each in stylizer.passes(size)), default=0)

@@ -16,14 +16,16 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
-from impasto.core.contract import Frame, Style, Stylizer
+from impasto.core.contract import Frame, Pass, Style, Stylizer
 from impasto.core.errors import OptionError
 from impasto.core.options import Options
 from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
 from impasto.nets import engines
 from impasto.nets.engines import Engine
+from impasto.nets.settled import Painting
 from impasto.nets.trained import Trained, build, is_network, paint
 from impasto.ops.resample import resize
 
@@ -79,18 +81,37 @@ class _Stylizer:
         """What runs the network, and in which precision."""
         return f"{self.runner.kind} {self.runner.precision}"
 
+    def passes(self, size: tuple[int, int]) -> Sequence[Pass]:
+        """One, with the same normalisations for all tiles; torch runs it."""
+        if self.options.strength == 0:
+            return []
+        half, scale = self.runner.precision == "bfloat16", self.options.style_scale
+        network, row = self.trained.network, self._row()
+        return [
+            Painting(
+                network, size, rows=lambda _: [row], finish=self._faded, scale=scale, half=half
+            )
+        ]
+
     def __call__(self, frame: Frame, *, report: Report = silent) -> Image:
-        if frame.regions:
-            raise OptionError("johnson paints everywhere; adain, multistyle and wct take regions")
-        strength = self.options.strength
-        if strength == 0:
+        if self.options.strength == 0:
             return frame.content.clone()
         height, width = frame.content.shape[2:]
         size = (height, width)
         picture = frame.content if frame.start is None else resize(frame.start, size)
-        row = self.trained.mixed(self.trained.styles, torch.ones(1), strength=strength)
-        out = paint(self.runner, picture, row, scale=self.options.style_scale)
-        if len(self.trained.network.rows) == 1:
-            out = torch.lerp(frame.content, out, min(1.0, 2 * strength))
+        painted = paint(self.runner, picture, self._row(), scale=self.options.style_scale)
+        out = self._faded(frame, [painted])
         report(Progress("paint", 1.0, 1, size))
         return out
+
+    def _row(self) -> Tensor:
+        strength = self.options.strength
+        return self.trained.mixed(self.trained.styles, torch.ones(1), strength=strength)
+
+    def _faded(self, frame: Frame, paintings: Sequence[Image]) -> Image:
+        """The painting, or, where the network knows one strength, something between."""
+        if frame.regions:
+            raise OptionError("johnson paints everywhere; adain, multistyle and wct take regions")
+        if len(self.trained.network.rows) > 1:
+            return paintings[0]
+        return torch.lerp(frame.content, paintings[0], min(1.0, 2 * self.options.strength))

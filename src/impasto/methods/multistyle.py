@@ -18,13 +18,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from impasto.core.contract import Frame, Style, Stylizer
+from impasto.core.contract import Frame, Pass, Style, Stylizer
 from impasto.core.errors import OptionError
 from impasto.core.options import Options
 from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
 from impasto.nets import engines, trained
 from impasto.nets.engines import Engine
+from impasto.nets.settled import Painting
 from impasto.nets.trained import MAKER, ROW, Trained, paint
 from impasto.ops.resample import resize
 
@@ -82,30 +83,50 @@ class _Stylizer:
         """What runs the network, and in which precision."""
         return f"{self.runner.kind} {self.runner.precision}"
 
+    def passes(self, size: tuple[int, int]) -> Sequence[Pass]:
+        """One, with the same normalisations for all tiles; torch runs it."""
+        if self.options.strength == 0:
+            return []
+        half = self.runner.precision == "bfloat16"
+        scale = self.options.style_scale
+        network = self.trained.network
+        return [Painting(network, size, rows=self._mixed, finish=_laid, scale=scale, half=half)]
+
     def __call__(self, frame: Frame, *, report: Report = silent) -> Image:
         if self.options.strength == 0:
             return frame.content.clone()
         height, width = frame.content.shape[2:]
         size = (height, width)
         picture = frame.content if frame.start is None else resize(frame.start, size)
-        if frame.regions:
-            out = self._by_region(picture, frame)
-        else:
-            out = self._painted(picture, self.rows, self.weights)
+        scale = self.options.style_scale
+        paintings = [
+            paint(self.runner, picture, row, scale=scale)
+            for row in self._mixed(bool(frame.regions))
+        ]
+        out = _laid(frame, paintings)
         report(Progress("paint", 1.0, 1, size))
         return out
 
-    def _by_region(self, picture: Image, frame: Frame) -> Image:
-        total = torch.stack(list(frame.regions)).sum(0)
-        share = total.clamp_max(1) / total.clamp_min(1e-6)
-        out = frame.content * (1 - total.clamp_max(1))
-        for row, weight, region in zip(self.rows, self.weights, frame.regions, strict=True):
-            out = out + region * share * self._painted(picture, row[None], weight[None])
-        return out.clamp(0, 1)
+    def _mixed(self, apart: bool) -> list[Tensor]:
+        """The rows to paint in, (1, R): one of all styles, or one each."""
+        strength, count = self.options.strength, len(self.rows)
+        groups = torch.arange(count).split(1 if apart else count)
+        return [
+            self.trained.mixed(self.rows[group], self.weights[group], strength=strength)
+            for group in groups
+        ]
 
-    def _painted(self, picture: Image, rows: Tensor, weights: Tensor) -> Image:
-        row = self.trained.mixed(rows, weights, strength=self.options.strength)
-        return paint(self.runner, picture, row, scale=self.options.style_scale)
+
+def _laid(frame: Frame, paintings: Sequence[Image]) -> Image:
+    """One painting, or each in its region."""
+    if not frame.regions:
+        return paintings[0]
+    total = torch.stack(list(frame.regions)).sum(0)
+    share = total.clamp_max(1) / total.clamp_min(1e-6)
+    out = frame.content * (1 - total.clamp_max(1))
+    for painting, region in zip(paintings, frame.regions, strict=True):
+        out = out + region * share * painting
+    return out.clamp(0, 1)
 
 
 def _rows(styles: Sequence[Style], trained: Trained) -> Tensor:

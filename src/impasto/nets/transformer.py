@@ -29,7 +29,7 @@ _FOLD = (((1, 1, 0), (0, 0, 1)), ((1, 0, 0), (0, 1, 1)))
 next."""
 
 
-class _Norm(nn.Module):
+class Norm(nn.Module):
     """Instance normalisation with gains and shifts out of a style's row.
 
     Dumoulin et al., equation 5.
@@ -123,10 +123,12 @@ class Transformer(nn.Module, ABC):
     Attributes:
         rows: (S, R), a style each.
         multiple: sides of what it takes are multiples of it.
+        reach: pixels around a pixel that decide about it, statistics of the picture apart.
     """
 
     rows: nn.Parameter
     multiple: int
+    reach: int
 
     def __init__(self) -> None:
         super().__init__()
@@ -149,7 +151,7 @@ class Transformer(nn.Module, ABC):
         return self
 
     def _step(self, seen: int, given: int, *, side: int = 3, stride: int = 1) -> nn.ModuleList:
-        norm = _Norm(given, begin=self.length)
+        norm = Norm(given, begin=self.length)
         self.length = norm.end
         return nn.ModuleList([Convolution(seen, given, side=side, stride=stride), norm])
 
@@ -158,7 +160,7 @@ class Transformer(nn.Module, ABC):
 
     def _finish(self, styles: int) -> None:
         """Rows that scale by 1 and shift by 0; weights in the layout that is quickest."""
-        norms = [m for m in self.modules() if isinstance(m, _Norm)]
+        norms = [m for m in self.modules() if isinstance(m, Norm)]
         row = torch.zeros(self.length + 2 * 3)
         for norm in norms:
             row[norm.begin : norm.begin + norm.channels] = 1
@@ -210,7 +212,7 @@ class Slim(Transformer):
         blocks: residual blocks at an eighth; there is one more on either side at a quarter.
     """
 
-    multiple = 8
+    multiple, reach = 8, 104
 
     def __init__(
         self, styles: int, *, widths: tuple[int, int, int] = (16, 48, 96), blocks: int = 3
@@ -240,7 +242,7 @@ class Slim(Transformer):
         for block in self.blocks:
             deep = _added(block, deep, row)
         h = _added(self.after, h + _larger(self.up(deep)), row)
-        unfold, norm = cast("tuple[Convolution, _Norm]", self.unfold.children())
+        unfold, norm = cast("tuple[Convolution, Norm]", self.unfold.children())
         h = F.relu(norm(unfold.doubled(h), row), inplace=True)
         both = torch.cat([h, F.pixel_unshuffle(x, 2)], 1)
         h = F.relu(_stepped(self.fine, both, row), inplace=True)
@@ -254,7 +256,7 @@ class Paper(Transformer):
         styles: number of rows; one as in Johnson et al., more as in Dumoulin et al.
     """
 
-    multiple = 4
+    multiple, reach = 4, 64
 
     def __init__(self, styles: int) -> None:
         super().__init__()

@@ -1,0 +1,77 @@
+"""Multistyle and Johnson in tiles, and on engines."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from impasto.core.contract import Frame, InPasses, Style
+from impasto.jobs import memory
+from impasto.jobs.perform import carry
+from impasto.jobs.plan import planned
+from impasto.jobs.replay import Finder, recipe_of, replay
+from impasto.jobs.spec import Job
+from impasto.media.image import read
+from impasto.methods import load
+from impasto.nets import trained
+from impasto.nets.transformer import Slim
+from impasto.tiles import Held, tiled
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    """A photograph and a network of one style; the working folder."""
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (150, 260, 3), np.uint8)
+    Image.fromarray(pixels).save("photo.png")
+    torch.manual_seed(0)
+    state = {key: value.contiguous() for key, value in Slim(2, blocks=1).state_dict().items()}
+    save_file(state, "net.safetensors")
+    return tmp_path
+
+
+def test_what_has_no_room_is_painted_in_tiles_and_made_again(file, monkeypatch):
+    monkeypatch.setattr(memory, "whole_fits", lambda *_, **__: False)
+    monkeypatch.setattr(memory, "SIDES", (128,))
+    carry(Job("photo.png", [("net.safetensors", 1.0)], "johnson"), "tiles.png")
+    made = recipe_of(Path("tiles.png")).made
+    assert (made.tiles, made.engine) == (128, None)
+    monkeypatch.setattr(memory, "whole_fits", lambda *_, **__: True)
+    recipe = recipe_of(Path("tiles.png"))
+    assert replay(recipe, Finder(Path("tiles.png")).job(recipe), Path("again.png")) == []
+    assert Path("again.png").read_bytes() == Path("tiles.png").read_bytes()
+    carry(Job("photo.png", [("net.safetensors", 1.0)], "johnson"), "whole.png")
+    difference = read("whole.png") - read("tiles.png")
+    assert float(difference.square().mean().sqrt()) < 0.1
+
+
+def test_regions_and_strength_are_kept_in_tiles(random_weights):
+    known = trained.bundled()
+    styles = [Style(None, measured=known.known(name)) for name in "ab"]
+    content = torch.rand((1, 3, 128, 256), generator=torch.Generator().manual_seed(0))
+    left = torch.zeros((1, 1, 128, 256))
+    left[..., :100] = 1
+    right = torch.zeros_like(left)
+    right[..., 160:] = 1
+    stylizer = load("multistyle")(strength=0.7).prepare(styles, generator=torch.Generator())
+    assert isinstance(stylizer, InPasses)
+    out = Held(torch.zeros_like(content))
+    regions = [Held(left), Held(right)]
+    tiled(stylizer.passes((128, 256)), Held(content), out, side=64, regions=regions)
+    whole = stylizer(Frame(content, regions=[left, right]))
+    assert torch.allclose(out.image[..., 100:160], content[..., 100:160])
+    difference = out.image - whole
+    assert float(difference.square().mean().sqrt()) < 0.25 * float(whole.std())
+    nothing = load("multistyle")(strength=0.0).prepare(styles, generator=torch.Generator())
+    assert nothing.passes((128, 256)) == []
+
+
+def test_a_plan_knows_the_tiles(file, monkeypatch):
+    monkeypatch.setattr(memory, "whole_fits", lambda *_, **__: False)
+    found = planned(Job("photo.png", [("net.safetensors", 1.0)], "johnson"))
+    assert found.margin == Slim.reach
+    assert found.side
+    assert not found.refusal
