@@ -37,7 +37,7 @@ _PLAIN = {("uchar", "srgb"), ("uchar", "b-w"), ("ushort", "rgb16"), ("ushort", "
 _WHOLE = {
     "jpeg-multiscan": "is a progressive JPEG",
     "interlaced": "is an interlaced PNG",
-    "heif-compression": "is an AVIF or HEIC file",
+    "heif-compression": "is an AVIF file",
 }
 """What a header may say of pictures that their decoders hold whole."""
 _THUMBNAIL = 512
@@ -259,7 +259,9 @@ def _header(path: str | Path) -> Any:
         image = vips().Image.new_from_file(str(path), access="sequential")
     except failures():
         return None
-    known = image.get("vips-loader").startswith(_LOADERS)
+    # The header of HEIC is told as well, but there is nothing to decode its pixels.
+    hevc = _says(image, "heif-compression") == "hevc"
+    known = image.get("vips-loader").startswith(_LOADERS) and not hevc
     return image if known and (image.format, image.interpretation) in _PLAIN else None
 
 
