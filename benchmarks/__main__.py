@@ -14,7 +14,18 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import analogies, losses, multistyle, quality, quilting, realtime, speed, universal
+from benchmarks import (
+    analogies,
+    batch,
+    losses,
+    multistyle,
+    plan,
+    quality,
+    quilting,
+    realtime,
+    speed,
+    universal,
+)
 
 RESULTS = Path(__file__).parent / "results"
 PARTS = {
@@ -34,6 +45,9 @@ PARTS = {
     "multistyle": multistyle.multistyle,
     "mixing": multistyle.mixing,
     "quilting": quilting.quilting,
+    "plan": plan.plan,
+    "batch": batch.batch,
+    "killed": batch.killed,
 }
 
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from impasto.core.contract import Cost
 from impasto.core.errors import OptionError
 from impasto.core.tensors import Features, Image
 
@@ -20,6 +21,14 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT_LAYERS = ("relu4_2", "relu4_1")
 """The first of these that a network has: relu4_2 as in the paper."""
 
+
+DESCENTS = {
+    "petit": (0, 1700, 800, 0.6e-6),
+    "vgg16": (0.15e9, 4700, 3500, 8e-6),
+    "vgg19": (0.15e9, 4700, 3500, 9.5e-6),
+}
+"""Bytes of a network, for a pixel of a small and of a large picture that is changed by gradients,
+and seconds for a pixel of every step; see `jobs.calibration`."""
 
 _PROBE = 128
 """Side of the picture by which the scales of a network are found, in pixels."""
@@ -164,3 +173,19 @@ def choose(network: Network, asked: Sequence[str] | None, *, option: str) -> tup
         got = ", ".join(missing) or "none"
         raise OptionError(f"{option} must be among {', '.join(network.layers)}; got {got}")
     return tuple(asked)
+
+
+def descending(network: str | Network, pixels: float, *, steps: int, looked: int) -> Cost:
+    """About what it takes to change a picture by gradients.
+
+    Args:
+        network: by name; of any other, as much as of VGG-19 is assumed.
+        pixels: of the picture.
+        steps: of the descent.
+        looked: pixels that are looked at in all steps together.
+    """
+    known = DESCENTS.get(network) if isinstance(network, str) else None
+    own, small, large, seconds = known or DESCENTS["vgg19"]
+    # Small maps stay in the heap when they are freed, large ones go back to the system.
+    memory = own + min(0.05e9 + small * pixels, 0.45e9 + large * pixels)
+    return Cost(memory, 0.2 + 0.01 * steps + seconds * looked)

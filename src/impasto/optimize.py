@@ -199,3 +199,9 @@ def split(iterations: int, levels: int) -> list[int]:
     spare = max(0, iterations - levels)
     ends = [round(spare * sum(weights[: level + 1]) / sum(weights)) for level in range(levels)]
     return [1 + end - begin for begin, end in pairwise([0, *ends])]
+
+
+def looked(sizes: Sequence[tuple[int, int]], iterations: int) -> int:
+    """How many pixels a climb looks at, all its steps together."""
+    shares = split(iterations, len(sizes))
+    return sum(n * height * width for n, (height, width) in zip(shares, sizes, strict=True))

@@ -301,7 +301,7 @@ def test_memory_that_does_not_suffice_is_said_before_the_work(tint, here, capsys
     words = ["photo.jpg", "-s", "red.png", "--size", "2000", "--max-memory", "1GB"]
     assert stylize(*words) == 2
     said = capsys.readouterr().err
-    assert re.match(r"impasto: size must be at most 11\d\d for tint within 1\.0 GB of memory", said)
+    assert re.match(r"impasto: size must be at most 9\d\d for tint within 1\.0 GB of memory", said)
     assert files(here) == before
     assert stylize(*words[:-1], "8") == 0
 
@@ -313,12 +313,14 @@ def test_a_large_picture_is_painted_in_tiles(here, capsys, monkeypatch):
     monkeypatch.setattr(memory, "WHOLE", 0)
     monkeypatch.setattr(memory, "SIDES", (64,))
     words = ["photo.jpg", "-s", "red.png", "--method", "adain"]
-    assert main(["stylize", *words, "-o", "out.png", "--preview", "--trace", "loss.csv"]) == 0
+    more = ["--preview=look.png", "--trace", "loss.csv"]
+    assert main(["stylize", *words, "-o", "out.png", *more]) == 0
     said = capsys.readouterr()
     assert said.out == "out.png\n"
     assert "100%  writing  96 × 60" in said.err
     assert read("out.png").shape == (1, 3, 60, 96)
     assert {path.name for path in here.glob("*out*")} == {"out.png"}
+    assert (read("look.png") == read("out.png")).all()
 
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

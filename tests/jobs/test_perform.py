@@ -10,7 +10,7 @@ from PIL import Image
 
 import impasto
 from impasto import methods
-from impasto.core.contract import Box, Frame
+from impasto.core.contract import Box, Cost, Frame
 from impasto.core.errors import Interrupted, MediaError, OptionError
 from impasto.core.options import Options
 from impasto.jobs import memory, sources
@@ -387,14 +387,14 @@ def test_what_has_no_room_is_refused_with_a_size_that_has(tint, scene):
         perform(Job(**{**vars(job), "max_memory": 1e9}))
     assert len(tint) == 1  # Prepared, but shown no frame.
     with pytest.raises(OptionError, match="max_memory must be at least"):
-        stylize(scene, scene, method="tint", max_memory="400MB")
+        stylize(scene, scene, method="tint", max_memory="350MB")
     with pytest.raises(OptionError, match="max_memory must be a size such as 2GB"):
         stylize(scene, scene, method="tint", max_memory="some")
 
 
 def test_what_has_no_room_goes_in_tiles_if_it_can(spread, scene, monkeypatch):
     events = []
-    monkeypatch.setattr(memory, "RUN", 1e9)
+    monkeypatch.setattr(memory, "UNKNOWN", (Cost(80e6, 0.0), Cost(60e3, 0.0)))
     monkeypatch.setattr(memory, "SIDES", (32,))
     job = Job(scene, [(scene, 1.0)], "spread", max_memory=1e9)
     perform(job, report=events.append)
@@ -451,7 +451,7 @@ def test_a_style_beside_a_huge_result_is_opened_no_larger_than_it_is_looked_at(
 
     monkeypatch.setattr("impasto.jobs.sources.paint", flat)
     monkeypatch.setattr("impasto.jobs.prepared.LONGEST", 80)
-    monkeypatch.setattr(memory, "RUN", 1e9)
+    monkeypatch.setattr(memory, "UNKNOWN", (Cost(80e6, 0.0), Cost(60e3, 0.0)))
     monkeypatch.setattr(memory, "SIDES", (32,))
     perform(Job(scene, [(":swirl", 1.0)], "spread", max_memory=1e9))
     assert drawn == [(80, 60)]

@@ -34,12 +34,12 @@ def file(tmp_path, monkeypatch):
 
 
 def test_what_has_no_room_is_painted_in_tiles_and_made_again(file, monkeypatch):
-    monkeypatch.setattr(memory, "whole_fits", lambda *_, **__: False)
+    monkeypatch.setattr(memory.Budget, "fits", lambda *_: False)
     monkeypatch.setattr(memory, "SIDES", (128,))
     carry(Job("photo.png", [("net.safetensors", 1.0)], "johnson"), "tiles.png")
     made = recipe_of(Path("tiles.png")).made
     assert (made.tiles, made.engine) == (128, None)
-    monkeypatch.setattr(memory, "whole_fits", lambda *_, **__: True)
+    monkeypatch.setattr(memory.Budget, "fits", lambda *_: True)
     recipe = recipe_of(Path("tiles.png"))
     assert replay(recipe, Finder(Path("tiles.png")).job(recipe), Path("again.png")) == []
     assert Path("again.png").read_bytes() == Path("tiles.png").read_bytes()
@@ -70,7 +70,7 @@ def test_regions_and_strength_are_kept_in_tiles(random_weights):
 
 
 def test_a_plan_knows_the_tiles(file, monkeypatch):
-    monkeypatch.setattr(memory, "whole_fits", lambda *_, **__: False)
+    monkeypatch.setattr(memory.Budget, "fits", lambda *_: False)
     found = planned(Job("photo.png", [("net.safetensors", 1.0)], "johnson"))
     assert found.margin == Slim.reach
     assert found.side

@@ -3,32 +3,43 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 
 from impasto.cli.look import table
 from impasto.cli.main import say
 from impasto.core.errors import ImpastoError
 from impasto.jobs.folders import Found
 from impasto.jobs.plan import Plan, planned
+from impasto.jobs.prepared import Prepared
 from impasto.jobs.spec import Job
 
 HEAD = ("picture", "pixels", "memory", "time", "tiles")
 REFUSED = 2
 
 
-def plan(job: Job, contents: Sequence[str | Found]) -> int:
-    """Tell what a job would take for each of these contents; 2 if one would be refused."""
+def plan(job: Job, contents: Sequence[str | Found], *, each: bool = False) -> int:
+    """Tell what a job would take for each of these contents; 2 if one would be refused.
+
+    Args:
+        job: its content plays no part.
+        contents: files.
+        each: paint every style by itself instead of all blended.
+    """
     rows: list[tuple[str, ...]] = [HEAD]
     refusals: list[str] = []
     total = 0.0
-    for content in contents:
-        path = str(content.path if isinstance(content, Found) else content)
+    prepared = Prepared()
+    paths = [str(each.path if isinstance(each, Found) else each) for each in contents]
+    styles = [[style] for style in job.styles] if each else [job.styles]
+    for path, chosen in product(paths, styles):
         try:
-            found = planned(replace(job, content=path))
+            found = planned(replace(job, content=path, styles=chosen), prepared=prepared)
         except ImpastoError as error:
             refusals.append(str(error))
             continue
         rows.append(_row(path, found))
-        total += found.seconds
+        # A batch starts once.
+        total += found.seconds - (found.start if total else 0)
         refusals += [found.refusal] if found.refusal else []
     if len(rows) > 2:
         rows.append(("all", "", "", _time(total), ""))

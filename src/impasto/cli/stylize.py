@@ -302,7 +302,8 @@ def paint(
     job.output.check()
     many = each or recursive or watch or _many(content, output)
     if planning:
-        return plan(job, found(content, recursive=recursive, beside=output) if many else content)
+        contents = found(content, recursive=recursive, beside=output) if many else content
+        return plan(job, contents, each=each)
     if many:
         if preview or every or trace:
             raise OptionError("preview, every and trace are for one picture; here are many")

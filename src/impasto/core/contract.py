@@ -151,8 +151,29 @@ class InPasses(Stylizer, Protocol):
         ...
 
 
+class Task(NamedTuple):
+    """What is done at once: a picture, or one tile of it.
+
+    Attributes:
+        height: in pixels, of a tile with its surroundings.
+        width: likewise.
+        known: of each style what `Style.measured` will hold.
+        tile: whether it is a tile.
+    """
+
+    height: int
+    width: int
+    known: Sequence[Mapping[str, Tensor]] = ({},)
+    tile: bool = False
+
+    @property
+    def pixels(self) -> int:
+        """Height times width."""
+        return self.height * self.width
+
+
 class Cost(NamedTuple):
-    """What a run over one picture takes.
+    """What a task takes.
 
     Attributes:
         memory: bytes by which the process grows.
@@ -167,6 +188,6 @@ class Cost(NamedTuple):
 class Costed(Method, Protocol):
     """A method that knows what it takes; of another, as much as of Gatys' is assumed."""
 
-    def cost(self, size: tuple[int, int]) -> Cost:
-        """For a picture of this height and width, or a tile with its surroundings, done at once."""
+    def cost(self, task: Task) -> Cost:
+        """With the networks and the styles at hand, without files."""
         ...

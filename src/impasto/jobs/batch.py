@@ -115,7 +115,9 @@ class _Batch:
                 raise OptionError(
                     f"{item.out} exists and was made otherwise; --overwrite replaces it"
                 )
-        return Run(item.job, prepared=self.prepared)
+        run = Run(item.job, prepared=self.prepared)
+        run.open()
+        return run
 
     def paint(self, item: Item, reading: Future[Run | None]) -> None:
         """Paint, and leave the picture to be written."""

@@ -22,12 +22,20 @@ SECONDS = 2.0
 """For which it is measured; the quickest counts, since others may use the machine."""
 
 
-def pace() -> float:
-    """Seconds here over seconds there; measured for a few seconds if this machine is not known."""
+FORM = 1
+"""Goes up when what is measured changes, so that older results are not taken for it."""
+
+
+def pace(*, anew: bool = False) -> float:
+    """Seconds here over seconds there; measured for a few seconds if this machine is not known.
+
+    Args:
+        anew: measure it even if it is known.
+    """
     path = cache_folder() / "calibration.json"
     known = _read(path)
     key = _machine()
-    if key not in known:
+    if anew or key not in known:
         known[key] = _measured() / REFERENCE
         with suppress(ImpastoError, OSError):  # A cache that cannot be written is no harm.
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,8 +45,9 @@ def pace() -> float:
 
 def _machine() -> str:
     threads = torch.get_num_threads()
-    words = (platform.node(), platform.machine(), os.cpu_count(), torch.__version__, threads)
-    return " ".join(map(str, words))
+    capability = torch.backends.cpu.get_cpu_capability()
+    words = (platform.node(), platform.machine(), capability, os.cpu_count(), threads)
+    return " ".join(map(str, (FORM, *words, torch.__version__)))
 
 
 def _read(path: Path) -> dict[str, float]:

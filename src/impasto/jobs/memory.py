@@ -1,28 +1,39 @@
-"""How much memory there is, and how much a run takes: the numbers that decide about tiles.
+"""How much memory there is, and how much a run takes: what decides about tiles and refusals.
 
-All are growth beyond what the process holds once it is loaded, in bytes.
+`impasto plan` tells what is found here, and every run is held to it.
 """
 
 import os
 import re
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from math import isfinite, sqrt
+from dataclasses import dataclass
+from math import ceil, isfinite
 from pathlib import Path
+from typing import Any
 
+from torch import Tensor
+
+from impasto.core.contract import Cost, Costed, Task
 from impasto.core.errors import OptionError
 from impasto.media.image import SMALLEST
+from impasto.ops.resample import fit
 
 SHARE = 0.6
 """Of what is free, a run keeps to this share."""
 LOADED = 0.3e9
-"""Python, torch and the small networks, before there is a picture; measured 0.28e9."""
+"""Bytes of Python, torch and the small networks, before there is a picture."""
+START = 1.9
+"""Seconds until a process with torch begins to work, there where `calibration` is from."""
+UNKNOWN = Cost(80e6, 4.5), Cost(1100, 6.7e-6)
+"""What is assumed of a method that does not tell: for a picture, and for each of its pixels."""
 
-RUN, RUN_PIXEL = 0.2e9, 650
-"""A run over the whole picture, and for each of its pixels. Gatys' method peaked at 0.50, 1.07 and
-2.40 GB at 0.2, 0.8 and 3.1 million pixels, `LOADED` included; one pass takes half a pixel."""
-TILES, TILE_PIXEL = 0.3e9, 350
-"""A run tile by tile: what libvips holds, and for each pixel of a tile with its surroundings.
-AdaIN and WCT peaked at 190 to 350 bytes, float32, tiles of 768 to 1152 pixels a side."""
+LARGER = Cost(200e6, 0.5e-6)
+"""Of enlarging: the maps of a strip, and the seconds of each pixel of the result."""
+DECODED = 8
+"""Bytes a pixel of a content that is decoded whole."""
+TILED = 50e6
+"""Bytes that libvips holds beside the rows."""
 ROW_PIXEL = 12
 """A pixel of the rows from which tiles are cut, and of those into which they are put."""
 
@@ -32,6 +43,10 @@ SIDES = (1024, 896, 768, 640, 512, 384, 256)
 """Sides of tiles. Larger ones gain little, smaller ones are mostly surroundings."""
 
 _UNITS = {"": 1e9, "gb": 1e9, "mb": 1e6}
+
+
+class RoomError(OptionError):
+    """A picture for which there is no memory."""
 
 
 def parse(words: str | int | float) -> float:
@@ -71,42 +86,104 @@ def free() -> float:
     return 4e9
 
 
-def whole_fits(size: tuple[int, int], *, room: float) -> bool:
-    """Whether a run over a whole picture of this height and width has room."""
-    return RUN + RUN_PIXEL * size[0] * size[1] <= room
+@dataclass(frozen=True)
+class Budget:
+    """What a method takes, beside what there is for it.
 
-
-def refusal(size: tuple[int, int], *, room: float, method: str) -> OptionError:
-    """What to say of a picture that has no room and cannot be worked on tile by tile."""
-    pixels = size[0] * size[1]
-    fitting = int(max(size) * sqrt(max(0, room - RUN) / RUN_PIXEL / pixels))
-    needed = f"{(LOADED + RUN + RUN_PIXEL * pixels) / 1e9:.1f} GB"
-    if fitting < SMALLEST:
-        return OptionError(f"max_memory must be at least {needed} for {method} at this size")
-    return OptionError(
-        f"size must be at most {fitting} for {method} within {(LOADED + room) / 1e9:.1f} GB of "
-        f"memory; {max(size)} needs about {needed}"
-    )
-
-
-def tile_side(width: int, *, margin: int, room: float, only: int | None = None) -> int:
-    """The side of the largest tiles that have room, in pixels.
-
-    Args:
-        width: of the picture, in pixels: its rows are held as high as a tile.
-        margin: pixels of surroundings on each side of a tile.
-        room: bytes.
-        only: the one side that will do.
-
-    Raises:
-        OptionError: not even small tiles have room.
+    Attributes:
+        name: of the method.
+        method: built from a job's options.
+        room: bytes by which the process may grow.
+        known: of each style what was learnt or measured, beside its picture.
+        decoded: pixels of the content that are held at once while it is read.
+        by: how many times as high and wide as it is painted the picture is made.
     """
-    needed = 0.0
-    for side in (only,) if only else SIDES:
-        reach = side + 2 * margin
-        needed = TILES + TILE_PIXEL * reach**2 + ROW_PIXEL * width * (side + reach)
-        if needed <= room:
-            return side
-    raise OptionError(
-        f"max_memory must be at least {(LOADED + needed) / 1e9:.1f} GB for this picture"
-    )
+
+    name: str
+    method: Any
+    room: float
+    known: Sequence[Mapping[str, Tensor]] = ({},)
+    decoded: int = 0
+    by: int = 1
+
+    def whole(self, size: tuple[int, int]) -> Cost:
+        """Of a picture of this height and width that is done at once."""
+        memory, seconds = self._cost(Task(*size, self.known))
+        more = self._larger(size)
+        # What is read is freed before it is painted, and that before it is enlarged.
+        held = more.memory + (ROW_PIXEL * self.by**2 * size[0] * size[1] if self.by > 1 else 0.0)
+        return Cost(max(memory, float(DECODED * self.decoded), held), seconds + more.seconds)
+
+    def tiled(self, size: tuple[int, int], *, side: int, margin: int) -> Cost:
+        """Of a picture of this height and width that is done in tiles, see `side`."""
+        down, across = (ceil(length / ceil(length / side)) for length in size)
+        seen = min(size[0], down + 2 * margin), min(size[1], across + 2 * margin)
+        tile = self._cost(Task(*seen, self.known, tile=True))
+        every = self._cost(Task(*size, self.known, tile=True))
+        more = self._larger(size)
+        held = max(tile.memory, more.memory) + TILED + ROW_PIXEL * size[1] * (down + seen[0])
+        # What surrounds the tiles is looked at as well.
+        share = tiles(size, side) * seen[0] * seen[1] / (size[0] * size[1])
+        return Cost(held, every.seconds * share + more.seconds)
+
+    def fits(self, size: tuple[int, int]) -> bool:
+        """Whether a picture of this height and width can be done at once."""
+        return self.whole(size).memory <= self.room
+
+    def side(self, size: tuple[int, int], *, margin: int, only: int | None = None) -> int:
+        """The side of the largest tiles that have room, in pixels.
+
+        Args:
+            size: height and width of the picture.
+            margin: pixels of surroundings on each side of a tile.
+            only: the one side that will do.
+
+        Raises:
+            RoomError: not even small tiles have room.
+        """
+        needed = 0.0
+        for side in (only,) if only else SIDES:
+            needed = self.tiled(size, side=side, margin=margin).memory
+            if needed <= self.room:
+                return side
+        raise RoomError(f"max_memory must be at least {_gigabytes(needed)} for this picture")
+
+    def refusal(self, size: tuple[int, int]) -> RoomError:
+        """What to say of a picture that has no room and cannot be worked on tile by tile."""
+        needed = _gigabytes(self.whole(size).memory)
+        fitting = self._largest(size)
+        if fitting < SMALLEST:
+            return RoomError(f"max_memory must be at least {needed} for {self.name} at this size")
+        return RoomError(
+            f"size must be at most {fitting} for {self.name} within "
+            f"{(LOADED + self.room) / 1e9:.1f} GB of memory; {max(size)} needs about {needed}"
+        )
+
+    def _largest(self, size: tuple[int, int]) -> int:
+        """The long side of the largest picture of this shape that has room; 0 if none has."""
+        least, most = 0, max(size)
+        while most - least > 1:
+            side = (least + most) // 2
+            fits = self.fits(fit(*size, long_side=side))
+            least, most = (side, most) if fits else (least, side)
+        return least
+
+    def _larger(self, size: tuple[int, int]) -> Cost:
+        made = self.by**2 * size[0] * size[1]
+        return Cost(LARGER.memory, LARGER.seconds * made) if self.by > 1 else Cost(0.0, 0.0)
+
+    def _cost(self, task: Task) -> Cost:
+        if isinstance(self.method, Costed):
+            return self.method.cost(task)
+        base, pixel = UNKNOWN
+        return Cost(*(a + b * task.pixels for a, b in zip(base, pixel, strict=True)))
+
+
+def tiles(size: tuple[int, int], side: int) -> int:
+    """How many tiles of this side a picture of this height and width has."""
+    return ceil(size[0] / side) * ceil(size[1] / side)
+
+
+def _gigabytes(more: float) -> str:
+    """What the whole process takes, of growth in bytes; upwards, so that it is enough."""
+    return f"{ceil((LOADED + more) / 1e8) / 10:.1f} GB"

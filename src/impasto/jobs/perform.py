@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import torch
 
 from impasto.core.contract import Frame, InPasses
-from impasto.core.errors import Interrupted, OptionError
+from impasto.core.errors import OptionError
 from impasto.core.options import build
 from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
@@ -16,9 +16,10 @@ from impasto.jobs import memory
 from impasto.jobs.control import Control, built
 from impasto.jobs.larger import Enlarged, shares
 from impasto.jobs.output import original
-from impasto.jobs.prepared import LEAST, Prepared
+from impasto.jobs.overview import Overview, watched
+from impasto.jobs.prepared import LEAST, Prepared, known
 from impasto.jobs.recipe import Made, Recipe, current, plain
-from impasto.jobs.sources import Weighed, listed, opened, strips, weighed
+from impasto.jobs.sources import Weighed, held, listed, opened, strips, weighed
 from impasto.jobs.spec import Job
 from impasto.media import large
 from impasto.media.image import LIMIT, Source, to_pillow, write
@@ -32,8 +33,6 @@ from impasto.wrappers.wrapped import Recolored
 
 COLORS = 512
 """Long side of a content of which only the colours count, where it is not there already."""
-
-_T = TypeVar("_T")
 
 
 def stylize(
@@ -154,35 +153,9 @@ def _asked(job: Job, recipe: str | None) -> dict[str, Any]:
     }
 
 
-def watched(job: Job, report: Report, work: Callable[[Report], _T]) -> _T:
-    """Work that reports, and whose last picture is kept where the user stops it.
-
-    Raises:
-        Interrupted: the user has done so.
-    """
-    latest: Progress | None = None
-    done = 0.0
-
-    def watch(progress: Progress) -> None:
-        nonlocal latest, done
-        done = progress.done
-        latest = progress if progress.image else latest
-        report(progress)
-
-    try:
-        result = work(watch)
-        if done < 1:  # A method that had nothing to do, or less than it thought.
-            report(Progress(stage="done", done=1.0))
-        return result
-    except KeyboardInterrupt:
-        kept = latest.image() if latest and latest.image else None
-        if kept is not None:
-            kept = resize(kept.float().cpu(), job.result_size())
-        raise Interrupted(kept) from None
-
-
 def _begun(job: Job, report: Report) -> "Run":
     run = Run(job, report=report)
+    run.open()
     run.begin()
     return run
 
@@ -199,9 +172,9 @@ def _on(engine: str | None, method: Any) -> Any:
 
 
 class Run:
-    """A job that is carried out in two steps, so that of a batch the next can be read meanwhile.
+    """A job that is carried out step by step, so that of a batch the next can be read meanwhile.
 
-    Opens the content, which refuses a damaged one before anything is prepared.
+    First it is only looked at, no further than the header of its content.
 
     Args:
         job: what to do.
@@ -230,20 +203,30 @@ class Run:
         self.size, self.by = job.painted_size(), job.upscale
         self.made_size = job.result_size()
         self.method, self.controls = built(job.method, job.options)
-        self.room = memory.room(job.max_memory)
-        self.fits = memory.whole_fits(self.size, room=self.room)
+        self.budget = self._budget()
+        self.fits = self.whole = self.budget.fits(self.size)
         if like:
-            self._check_like(like)
+            if like.tiles is None and not self.fits:
+                raise self.budget.refusal(self.size)
             self.fits = not like.cramped
             self.method = _on(like.engine, self.method)
-        small = self._pixels() <= memory.WHOLE
-        self.frame = self._frame() if self.fits and small else None
+        self.frame: Frame | None = None
+
+    def open(self) -> None:
+        """Read the content now if it is done at once, so that a damaged one is refused early.
+
+        Raises:
+            MediaError: it cannot be read.
+        """
+        if self.fits and self._pixels() <= memory.WHOLE:
+            self.frame = self._frame()
 
     def begin(self) -> None:
         """Prepare the method, and settle whether the picture goes in tiles.
 
         Raises:
-            OptionError: the picture has no room, and the method cannot do it in tiles.
+            RoomError: the picture has no room, and the method cannot do it in tiles.
+            ImpastoError: a style cannot be opened, or does not suit the method.
         """
         control = Control(
             self.job,
@@ -265,12 +248,11 @@ class Run:
             self.whole = self.like.tiles is None
         if not self.whole:
             if not isinstance(inner, InPasses):
-                raise memory.refusal(self.size, room=self.room, method=self.job.method)
+                raise self.budget.refusal(self.size)
             self.passes = self.stylizer.passes(self.size)
-            margin = max((each.margin for each in self.passes), default=0)
-            self.side = memory.tile_side(
-                self.size[1], margin=margin, room=self.room, only=self.like and self.like.tiles
-            )
+            self.margin = max((each.margin for each in self.passes), default=0)
+            only = self.like and self.like.tiles
+            self.side = self.budget.side(self.size, margin=self.margin, only=only)
 
     def recipe(self, folder: Path) -> Recipe | None:
         """From what a picture in this folder can be made again; None for pictures in memory."""
@@ -308,8 +290,8 @@ class Run:
         height, width = self.made_size
         asked = _asked(self.job, recipe or self._own(path))
         with large.writing(path, height=height, width=width, **asked) as sink:
-            self._in_tiles(sink, folder=path.parent)
-            self.report(Progress("writing", 1.0, size=self.made_size))
+            shown = self._in_tiles(sink, folder=path.parent)
+            self.report(Progress("writing", 1.0, size=self.made_size, image=shown))
 
     def keep(self, image: Image, path: Path, *, recipe: str | None = None) -> None:
         """Write a picture that was made."""
@@ -319,20 +301,23 @@ class Run:
         own = self.recipe(path.parent)
         return own and own.text()
 
-    def _in_tiles(self, sink: Sink, *, folder: Path | None) -> None:
+    def _in_tiles(self, sink: Sink, *, folder: Path | None) -> Callable[[], Image]:
+        """Paint, and give the small picture that is left."""
         painting, _ = shares(self.report, self.by)
         if self.by > 1:
             sink = Enlarged(sink, height=self.size[0], by=self.by)
+        overview = Overview(sink, size=self.size, report=painting)
         tiled(
             self.passes,
             self.stylizer.shown(self._source()),
-            self.stylizer.finished(sink, content=lambda: self._strips(self.job.content)),
+            self.stylizer.finished(overview, content=lambda: self._strips(self.job.content)),
             side=self.side,
             regions=self.regions,
             folder=folder,
             device=self.device,
-            report=painting,
+            report=overview.told,
         )
+        return overview.image.clone
 
     def _source(self) -> Strips:
         begin = self.job.start_picture
@@ -360,9 +345,16 @@ class Run:
         """The content, for its colours."""
         return self.frame.content if self.frame else opened(self.job.content, long_side=COLORS)
 
-    def _check_like(self, like: Made) -> None:
-        if like.tiles is None and not self.fits:
-            raise memory.refusal(self.size, room=self.room, method=self.job.method)
+    def _budget(self) -> memory.Budget:
+        job = self.job
+        return memory.Budget(
+            job.method,
+            self.method,
+            memory.room(job.max_memory),
+            known=[known(source) for source, _ in job.styles],
+            decoded=held(job.content, long_side=max(LEAST, *self.size)),
+            by=self.by,
+        )
 
     def _pixels(self) -> int:
         return self.size[0] * self.size[1]

@@ -1,11 +1,12 @@
 """Prepared methods: a batch loads its networks and measures its styles once."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from impasto.core.contract import Measuring, Style, Stylizer
 from impasto.core.errors import OptionError
@@ -76,6 +77,28 @@ def styles_of(
     return [_style(source, share, side, device) for source, share in job.styles]
 
 
+def known(source: Source) -> Mapping[str, Tensor]:
+    """What was learnt or measured of a style, beside its picture.
+
+    Raises:
+        ImpastoError: a file cannot be read.
+    """
+    if isinstance(source, str) and source in works():
+        return trained.bundled().known(source)
+    file = Path(source) if isinstance(source, str | Path) else Path()
+    if file.suffix.lower() == ENDING:
+        return load_style(file)
+    if file.suffix.lower() in trained.ENDINGS:
+        return trained.load(file).network.state_dict()
+    return {}
+
+
+def has_picture(source: Source) -> bool:
+    """Whether a style is a picture, not only what was learnt or measured of one."""
+    known = (ENDING, *trained.ENDINGS)
+    return not isinstance(source, str | Path) or Path(source).suffix.lower() not in known
+
+
 def generator(seed: int) -> torch.Generator:
     """What all randomness of a job is drawn from.
 
@@ -115,15 +138,6 @@ def _plain(value: Any) -> Hashable:
 
 def _style(source: Source, share: float, side: int, device: str) -> Style:
     """A style is a picture, what was learnt or measured of one, or both."""
-    image, known = None, {}
-    file = Path(source) if isinstance(source, str | Path) else Path()
-    if file.suffix.lower() == ENDING:
-        known = load_style(file)
-    elif file.suffix.lower() in trained.ENDINGS:
-        known = trained.load(file).network.state_dict()
-    else:
-        image = opened(source, long_side=side).to(device)
-        by_name = isinstance(source, str) and source in works()
-        known = trained.bundled().known(str(source)) if by_name else {}
-    measured = {name: value.to(device) for name, value in known.items()}
+    image = opened(source, long_side=side).to(device) if has_picture(source) else None
+    measured = {name: value.to(device) for name, value in known(source).items()}
     return Style(image, share, measured=measured or None)

@@ -9,7 +9,8 @@ from typing import Any
 
 from impasto.core.errors import MediaError, OptionError
 from impasto.core.progress import Report, silent
-from impasto.jobs.perform import Run, watched
+from impasto.jobs.overview import watched
+from impasto.jobs.perform import Run
 from impasto.jobs.plain import Input, identified
 from impasto.jobs.recipe import Recipe, parse
 from impasto.jobs.spec import Job
@@ -152,6 +153,7 @@ def replay(
 
     def work(told: Report) -> list[str]:
         run = Run(job, report=told, like=recipe.made)
+        run.open()
         run.begin()
         own = run.recipe(path.parent)
         differ = _differences(recipe, own) if own else []

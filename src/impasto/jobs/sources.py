@@ -44,6 +44,23 @@ def opened(source: Source, *, long_side: int) -> Image:
     return read(source, enough=2 * long_side)
 
 
+def held(source: Source, *, long_side: int) -> int:
+    """Pixels of a picture that are held at once while it is opened for use at this long side.
+
+    Raises:
+        MediaError: the picture cannot be read.
+    """
+    if is_painted(source) or not isinstance(source, str | Path):
+        return 0
+    height, width = large.measure(source)
+    if height * width > LIMIT:
+        return 0
+    # A JPEG is decoded at an eighth at the least.
+    jpeg = Path(source).suffix.lower() in (".jpg", ".jpeg")
+    shrink = min(8, max(1, max(height, width) // (2 * long_side))) if jpeg else 1
+    return height * width // shrink**2
+
+
 def strips(source: Source, *, size: tuple[int, int]) -> Strips:
     """The picture brought to this height and width, as rows; a file is read as they are asked for.
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from impasto.core.contract import Cost, Frame, Pass, Style, Stylizer, Sums
+from impasto.core.contract import Cost, Frame, Pass, Style, Stylizer, Sums, Task
 from impasto.core.tensors import Features, Image
 from impasto.nets import decoder
 from impasto.nets.decoder import STATISTICS, StyledDecoder
@@ -31,10 +31,9 @@ from impasto.universal.palette import Palette
 class AdaIN(Universal):
     """Match mean and deviation in one pass (Huang and Belongie 2017): quick, and keeps shapes."""
 
-    def cost(self, size: tuple[int, int]) -> Cost:
-        """Fitted to peaks from 256 to 1536 px, and to the times of 3840 and 12,000 px."""
-        pixels = size[0] * size[1]
-        return Cost(20e6 + 190 * pixels, 0.1 + 0.8e-6 * pixels)
+    def cost(self, task: Task) -> Cost:
+        """Fitted to the figures of `python -m benchmarks plan`."""
+        return Cost(40e6 + 330 * task.pixels, 0.3 + 0.7e-6 * task.pixels)
 
     def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
         """Load the networks; the styles are measured once for a size of result.

@@ -28,7 +28,7 @@ from jaxtyping import Int
 from pydantic import Field
 from torch.nn import functional as F
 
-from impasto.core.contract import Frame, Style, Stylizer
+from impasto.core.contract import Cost, Frame, Style, Stylizer, Task
 from impasto.core.errors import OptionError
 from impasto.core.options import Options
 from impasto.core.progress import Progress, Report, silent
@@ -91,6 +91,11 @@ class Analogies(Options):
     search: Literal["tree", "exact"] = Field(
         "tree", description="exact finds the very nearest, slowly", **ADVANCED
     )
+
+    def cost(self, task: Task) -> Cost:
+        """Fitted to the figures of `python -m benchmarks plan`."""
+        searched = max(1.0, self.style_scale**2) * len(task.known) * task.pixels
+        return Cost(1800 * searched, 0.5 + 9e-5 * task.pixels)
 
     def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
         """Find the unfiltered pictures; all are brought to size for each frame.

@@ -12,9 +12,10 @@ from typing import Any, ClassVar, Literal, cast
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from impasto import methods
-from impasto.core.contract import Cost, Frame, InPasses, Pass, Style, Stylizer
+from impasto.core.contract import Cost, Frame, InPasses, Pass, Style, Stylizer, Task
 from impasto.core.options import Options
 from impasto.core.progress import Report, silent
 from impasto.core.tensors import Image
@@ -27,6 +28,8 @@ DESCENTS: Mapping[Quality, Mapping[str, Any]] = {
     "best": {"iterations": 300, "coarsest": 128, "tolerance": 0.03},
 }
 """How Gatys' descent goes on from the draft."""
+STEPS = 0.6
+"""The share of its steps that a descent takes until it is flat, about."""
 
 
 class Auto(Options):
@@ -42,13 +45,16 @@ class Auto(Options):
         "normal", description="draft is one pass, normal refines it, best goes on at every size"
     )
 
-    def cost(self, size: tuple[int, int]) -> Cost:
-        """That of the draft, or fitted to peaks from 256 to 2048 px and to the times of 512 px."""
-        if self.quality == "draft":
-            return _method("adain", {}).cost(size)
-        pixels = size[0] * size[1]
-        slower = 1.0 if self.quality == "normal" else 2.2
-        return Cost(80e6 + 1000 * pixels, slower * (1.9 + 6.5e-6 * pixels))
+    def cost(self, task: Task) -> Cost:
+        """Of the methods that it asks; fitted to the figures of `python -m benchmarks plan`."""
+        if learnt := _learnt(task.known):
+            return _method(learnt, {}).cost(task)
+        draft = _method("adain", {"style_scale": self.style_scale}).cost(task)
+        if self.quality == "draft" or task.tile:
+            return draft
+        options = {"style_scale": self.style_scale, **DESCENTS[self.quality]}
+        finish = _method("gatys", options).cost(task)
+        return Cost(max(draft.memory, finish.memory), draft.seconds + STEPS * finish.seconds)
 
     def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
         """Prepare the methods that the quality asks for; a style without a picture gets a draft.
@@ -58,7 +64,7 @@ class Auto(Options):
             WeightsError: a network's weights cannot be had.
         """
         shared = {"strength": self.strength, "style_scale": self.style_scale}
-        if learnt := _learnt(styles):
+        if learnt := _learnt([style.measured or {} for style in styles]):
             return _method(learnt, shared).prepare(styles, generator=generator)
         draft = _method("adain", shared).prepare(styles, generator=generator)
         if self.quality == "draft" or any(style.image is None for style in styles):
@@ -67,10 +73,9 @@ class Auto(Options):
         return _Refined(cast("InPasses", draft), finish.prepare(styles, generator=generator))
 
 
-def _learnt(styles: Sequence[Style]) -> str | None:
-    """The method whose networks were trained for all of the styles."""
-    known = [style.measured or {} for style in styles]
-    if styles and all(ROW in measured for measured in known):
+def _learnt(known: Sequence[Mapping[str, Tensor]]) -> str | None:
+    """The method whose networks were trained for all of the styles, by what is known of each."""
+    if known and all(ROW in measured for measured in known):
         return "multistyle"
     return "johnson" if any(is_network(measured) for measured in known) else None
 

@@ -24,13 +24,13 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from impasto.core.contract import Frame, Style, Stylizer
+from impasto.core.contract import Cost, Frame, Style, Stylizer, Task
 from impasto.core.errors import OptionError
 from impasto.core.options import Options
 from impasto.core.progress import Report, silent
 from impasto.core.tensors import Features, Image, Mask
-from impasto.features import Network, choose
-from impasto.losses.choices import ContentLoss, StyleLoss, content_losses, style_losses
+from impasto.features import Network, choose, descending
+from impasto.losses import choices
 from impasto.losses.loss import PIXELS, Loss
 from impasto.losses.mixing import Mix, mixes
 from impasto.losses.pixels import outside, total_variation, unit_gradient
@@ -39,7 +39,7 @@ from impasto.nets import zoo
 from impasto.nets.vgg import bfloat16_is_fast
 from impasto.ops import masks
 from impasto.ops.resample import fit, mirror, pyramid, resize
-from impasto.optimize import Objective, Optimizer, climb
+from impasto.optimize import Objective, Optimizer, climb, looked
 
 CONTENT_WEIGHT, CONTENT_TRACE = 0.06, 0.02
 """Below this trace a picture comes no closer to the style; it only loses its way."""
@@ -48,6 +48,7 @@ LEAST_STRENGTH = 0.01
 OUTSIDE_WEIGHT = 10.0
 MARGIN = 8
 """Pixels of mirrored surroundings; the deepest pooling leaves over up to fifteen."""
+
 
 ADVANCED: dict[str, Any] = {"json_schema_extra": {"advanced": True}}
 
@@ -63,8 +64,8 @@ class Gatys(Options):
     )
     network: str | Network = Field("petit", description="petit, vgg19, vgg16 or a weights file")
     iterations: int = Field(90, ge=1, le=100_000, description="descent steps, all sizes together")
-    style_loss: StyleLoss = Field("gram", description="what of the style is matched")
-    content_loss: ContentLoss = Field(
+    style_loss: choices.StyleLoss = Field("gram", description="what of the style is matched")
+    content_loss: choices.ContentLoss = Field(
         "features", description="what of the content is kept: what is seen, or what is like what"
     )
     start: Literal["content", "style", "noise"] = Field(
@@ -113,6 +114,12 @@ class Gatys(Options):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto is bfloat16 for petit where the processor has it", **ADVANCED
     )
+
+    def cost(self, task: Task) -> Cost:
+        """Fitted to the figures of `python -m benchmarks plan`."""
+        heavier = choices.HEAVIER.get(self.style_loss, 1.0) * max(1.0, self.style_scale**2 / 3)
+        seen = looked(pyramid(task.height, task.width, coarsest=self.coarsest), self.iterations)
+        return descending(self.network, heavier * task.pixels, steps=self.iterations, looked=seen)
 
     def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
         """Load the network and check the layers; the styles are measured at each frame's sizes.
@@ -214,10 +221,8 @@ class _Stylizer:
         if frame.start is not None:
             return frame.start
         if self.options.start == "noise":
-            noise = torch.rand(
-                (1, 3, *coarsest), generator=torch.Generator().manual_seed(self.seed)
-            )
-            return noise.to(frame.content)
+            generator = torch.Generator().manual_seed(self.seed)
+            return torch.rand((1, 3, *coarsest), generator=generator).to(frame.content)
         return frame.content if self.options.start == "content" else self.styles[0].image
 
     @torch.no_grad()
@@ -250,9 +255,10 @@ class _Stylizer:
 
     def _content_terms(self, features: Features) -> Iterator[_Term]:
         weight = content_weight(self.options.strength)
+        chosen = self.options.content_loss
         for layer, share in self.content_weights.items():
             metric = self.network.metric(layer)
-            for balance, loss in content_losses(self.options.content_loss, layer, metric=metric):
+            for balance, loss in choices.content_losses(chosen, layer, metric=metric):
                 target = loss.measure(features)
                 yield _Term(f"content {layer}", weight * share * balance, loss, target)
 
@@ -280,7 +286,7 @@ class _Stylizer:
         found = [
             (weight * balance, loss)
             for depth, (layer, weight) in enumerate(self.style_weights.items())
-            for balance, loss in style_losses(
+            for balance, loss in choices.style_losses(
                 self.options.style_loss,
                 layer,
                 metric=self.network.metric(layer),

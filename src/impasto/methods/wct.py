@@ -24,7 +24,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.core.contract import Cost, Frame, Pass, Style, Stylizer, Sums
+from impasto.core.contract import Cost, Frame, Pass, Style, Stylizer, Sums, Task
 from impasto.core.tensors import Image
 from impasto.nets import decoder
 from impasto.nets.decoder import Decoder
@@ -60,10 +60,9 @@ class WCT(Universal):
             raise ValueError(f"levels must be whole numbers from 5 down to 1; got {got}")
         return self
 
-    def cost(self, size: tuple[int, int]) -> Cost:
-        """Fitted to peaks from 256 to 1536 px, and to the time of 512 px."""
-        pixels = size[0] * size[1]
-        return Cost(30e6 + 360 * pixels, 0.2 + 2e-6 * pixels)
+    def cost(self, task: Task) -> Cost:
+        """Fitted to the figures of `python -m benchmarks plan`."""
+        return Cost(40e6 + 430 * task.pixels, 0.4 + 1.8e-6 * task.pixels)
 
     def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
         """Load the networks; the styles are measured once for a size of result.
