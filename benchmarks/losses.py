@@ -17,6 +17,7 @@ from benchmarks.speed import process, stylize
 from impasto.core.contract import Frame, Style
 from impasto.evaluate.metrics import STYLE_LAYERS, style_distance
 from impasto.losses.choices import ContentLoss, StyleLoss
+from impasto.losses.distributions import Sliced
 from impasto.media.image import write
 from impasto.methods.gatys import Gatys
 from impasto.ops.resample import fit, resize
@@ -25,17 +26,21 @@ STRENGTHS = (0.25, 0.5, 0.75)
 CHOICES = {name: {"style_loss": name} for name in get_args(StyleLoss)} | {
     name: {"content_loss": name} for name in get_args(ContentLoss)[1:]
 }
-COLUMNS = ("seconds", "ratio", "content", "roughness", "pyramid")
+COLUMNS = ("seconds", "gram", "sliced", "content", "roughness", "pyramid")
 HALF = 24
 """Pixels on each side of a border that belong to both regions and are not judged."""
 
 
 def losses(long_side: int = 256) -> dict[str, object]:
-    """The judge's curve over strength of each loss, five pairs; and a sheet of them to look at."""
+    """Two judges' curves over strength of each loss, three pairs; and a sheet of them to look at.
+
+    Both judges look through the exact VGG-19. One compares Gram matrices, which favours `gram`; the
+    other compares whole distributions, by sorted projections, which favours `sliced`.
+    """
     need_shared()
     PICTURES.mkdir(parents=True, exist_ok=True)
     network, found, sheet = judging_network(), {}, []
-    chosen = list(pairs(long_side=long_side))[::6]
+    chosen = list(pairs(long_side=long_side))[::12]
     for name, options in CHOICES.items():
         for strength in STRENGTHS:
             rows = []
@@ -45,17 +50,27 @@ def losses(long_side: int = 256) -> dict[str, object]:
                 seconds = time.perf_counter() - begin
                 judged = verdict(out, content, style, network)
                 row = judged.result
+                sliced = _sliced(network, out, style) / _sliced(network, content, style)
                 pyramid = row.pyramid / judged.copied.pyramid
-                rows.append([seconds, row.ratio, row.content, row.roughness, pyramid])
+                rows.append([seconds, row.ratio, sliced, row.content, row.roughness, pyramid])
                 write(out, PICTURES / f"loss-{name}-{strength:g}-{pair}.png")
                 if strength == 0.5:
                     sheet.append(resize(out, (192, 256)))
-            found.setdefault(name, {})[f"{strength:g}"] = dict(
-                zip(COLUMNS, map(median, zip(*rows, strict=True)), strict=True)
-            )
+            medians = map(median, zip(*rows, strict=True))
+            found.setdefault(name, {})[f"{strength:g}"] = dict(zip(COLUMNS, medians, strict=True))
     lines = [torch.cat(sheet[i : i + len(chosen)], 3) for i in range(0, len(sheet), len(chosen))]
     write(torch.cat(lines, 2), PICTURES / "losses.png")
     return {"summary": found, "pairs": [pair for pair, *_ in chosen]}
+
+
+def _sliced(network, one: Tensor, other: Tensor) -> float:
+    """The sliced Wasserstein distance, squared, relative to `other`, mean over the layers."""
+    seen = [network(image, STYLE_LAYERS) for image in (one, other)]
+    found = []
+    for layer in STYLE_LAYERS:
+        loss = Sliced(layer, seed=1)
+        found.append(loss(seen[0], loss.measure(seen[1])).item())
+    return sum(found) / len(found)
 
 
 def regions(long_side: int = 256) -> dict[str, object]:

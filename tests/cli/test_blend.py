@@ -4,7 +4,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from impasto.cli.main import main
-from impasto.jobs.blend import GAP
+from impasto.media.contact import GAP
 from impasto.media.image import read
 from impasto.nets import petit
 from impasto.universal.palette import load_style

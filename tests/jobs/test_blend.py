@@ -5,8 +5,10 @@ import torch
 
 from impasto.core.errors import OptionError
 from impasto.core.progress import Progress
-from impasto.jobs.blend import GAP, blend, shares
+from impasto.jobs.blend import blended, shares
+from impasto.jobs.sheet import drawn, paint
 from impasto.jobs.spec import Job
+from impasto.media.contact import GAP
 
 COLORS = ((0.9, 0.1, 0.1), (0.1, 0.8, 0.2), (0.2, 0.1, 0.9), (0.9, 0.9, 0.1))
 
@@ -42,11 +44,14 @@ def test_other_numbers_are_refused(styles: int, steps: int, sentence: str):
     assert str(refusal.value) == sentence
 
 
-def test_every_cell_is_the_job_with_its_shares(tint):
+def test_every_cell_is_the_job_with_its_shares(tint, tmp_path):
     heard: list[Progress] = []
     styles = [(flat(color), 7.0) for color in COLORS]
     job = Job(flat((0.5, 0.5, 0.5)), styles, "tint", options={"strength": 1.0})
-    out = blend(job, steps=3, report=heard.append)
+    rows = blended(job, steps=3)
+    cells = [cell for row in rows for cell in row]
+    painted = list(paint(cells, folder=tmp_path, report=heard.append))
+    out = drawn(rows, painted)
     assert out.shape == (1, 3, 3 * 24 + 4 * GAP, 3 * 20 + 4 * GAP)
     colors = torch.tensor(COLORS)
     for row, line in enumerate(shares(4, steps=3)):
@@ -56,4 +61,6 @@ def test_every_cell_is_the_job_with_its_shares(tint):
             expected = (torch.tensor(cell) @ colors).view(3, 1, 1).expand(3, 24, 20)
             torch.testing.assert_close(found, expected)
     assert bool((out[:, :, :GAP] == 1).all())
-    assert [event.done for event in heard] == pytest.approx([n / 9 for n in range(1, 10)])
+    done = [event.done for event in heard]
+    assert done == sorted(done)
+    assert {round(n / 9, 6) for n in range(1, 10)} <= {round(each, 6) for each in done}

@@ -6,13 +6,11 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from impasto.cli.names import check_apart
+from impasto.cli.sheet import draw
 from impasto.cli.stylize import NEEDED, run_with_method
-from impasto.cli.terminal import bar
-from impasto.jobs.blend import GAP, blend, keep_style, shares
+from impasto.jobs.blend import blended, keep_style
 from impasto.jobs.sources import weighed
 from impasto.jobs.spec import Job
-from impasto.media.image import write
 from impasto.media.place import check_writable
 from impasto.methods import DEFAULT
 from impasto.universal.palette import ENDING
@@ -58,21 +56,14 @@ def sheet(
         bool, Parameter(negative=(), help="Replace a result that exists.")
     ] = False,
     options: dict[str, Any],
-) -> None:
+) -> int:
     """Paint the sheet; what can be refused is refused before the work starts.
 
     Raises:
-        ImpastoError: as `impasto.jobs.blend.blend`, or the file cannot be written.
+        ImpastoError: as `impasto.jobs.sheet.paint`, or the file cannot be written.
     """
     job = Job(content, weighed(style), method, size, seed, options=options)
-    shares(len(job.styles), steps=steps)
-    check_apart(job, [output])
-    side = steps * (max(job.result_size()) + GAP) + GAP
-    check_writable(output, long_side=side, overwrite=overwrite)
-    with bar(quiet=quiet) as report:
-        image = blend(job, steps=steps, report=report)
-    write(image, output)
-    sys.stdout.write(f"{output}\n")
+    return draw(blended(job, steps=steps), output, overwrite=overwrite, quiet=quiet)
 
 
 def measure(

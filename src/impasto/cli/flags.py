@@ -3,13 +3,13 @@
 import inspect
 from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from impasto.core.options import accepts
+from impasto.core.options import accepts, is_list
 
 
 def with_flags(
@@ -38,7 +38,7 @@ def with_flags(
     def command(*arguments: Any, **words: Any) -> int | None:
         given = {name: words.pop(name, None) for name in fields}
         options = {
-            name: value.split(",") if _is_list(fields[name].annotation) else value
+            name: value.split(",") if is_list(fields[name].annotation) else value
             for name, value in given.items()
             if value is not None
         }
@@ -58,8 +58,8 @@ def _flag(name: str, field: FieldInfo, group: Group) -> inspect.Parameter:
     parameter = Parameter(
         group=group,
         help=f"{field.description or ''} ({takes})".replace(" (a word)", ""),
-        metavar="A,B,…" if _is_list(field.annotation) else "",
-        show_default=False if default is None else str(shown),
+        metavar="A,B,…" if is_list(field.annotation) else "",
+        show_default=str(shown) if default not in (None, ()) else False,
     )
     # All but switches are handed on as they were typed.
     kind: Any = bool if field.annotation is bool else str
@@ -67,7 +67,3 @@ def _flag(name: str, field: FieldInfo, group: Group) -> inspect.Parameter:
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
     )
-
-
-def _is_list(annotation: Any) -> bool:
-    return get_origin(annotation) in (tuple, list) or any(map(_is_list, get_args(annotation)))

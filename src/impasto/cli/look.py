@@ -23,6 +23,23 @@ def models() -> None:
     table((model.name, model.status, model.licence, model.about) for model in known)
 
 
+def presets(
+    name: Annotated[str | None, Parameter(help="The one to print, as a file of TOML.")] = None,
+    /,
+) -> None:
+    """List the presets, those of the package and your own, or print one.
+
+    Your own are files NAME.toml in the folder that the last line names.
+    """
+    from impasto.jobs.presets import checked, find, folder, known
+
+    if name is not None:
+        sys.stdout.write(find(name).text())
+        return
+    table(checked(known()))
+    sys.stdout.write(f"\nyour own: {folder()}\n")
+
+
 def styles(
     name: Annotated[str | None, Parameter(help="The one to paint.")] = None,
     /,

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
 from impasto.core.errors import ImpastoError, Interrupted
 
@@ -18,6 +18,8 @@ COMMANDS = {
     "stylize": ("impasto.cli.stylize:app", "Paint a picture in the style of others."),
     "analogy": ("impasto.cli.analogy:app", "Do to a picture what was done to another."),
     "blend": ("impasto.cli.blend:app", "Paint a picture between two styles, or four, on a sheet."),
+    "sheet": ("impasto.cli.sheet:app", "Paint a picture with settings that vary, on a sheet."),
+    "presets": ("impasto.cli.look:presets", "List the settings that are known by name."),
     "measure": ("impasto.cli.blend:measure", "Keep what is measured of a style in a small file."),
     "plan": ("impasto.cli.stylize:plan_app", "Tell what a run would take, without doing it."),
     "info": ("impasto.cli.replay:info", "Show the recipe that a picture holds."),
@@ -87,13 +89,23 @@ def run(app: App, tokens: Sequence[str]) -> Any:
     )
 
 
+def shown(default: object) -> str | None:
+    """A default as the help shows it; those that say nothing are left out."""
+    return None if default in (None, False, "", ()) else str(default)
+
+
 def say(sentence: str) -> None:
     """One line on stderr."""
     sys.stderr.write(f"impasto: {' '.join(sentence.split())}\n")
 
 
 def _app() -> App:
-    app = App(name="impasto", help="Neural style transfer.", suppress_keyboard_interrupt=False)
+    app = App(
+        name="impasto",
+        help="Neural style transfer.",
+        suppress_keyboard_interrupt=False,
+        default_parameter=Parameter(show_default=shown),
+    )
     for name, (path, about) in COMMANDS.items():
         app.command(path, name=name, help=about)
     return app

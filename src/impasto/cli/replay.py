@@ -13,11 +13,14 @@ from impasto.cli.main import say
 from impasto.cli.terminal import bar
 from impasto.core.errors import OptionError
 from impasto.jobs.recipe import Recipe
-from impasto.jobs.replay import Finder, recipe_of
+from impasto.jobs.replay import Finder, cells_of, recipe_of
 from impasto.jobs.replay import replay as again
 from impasto.media.place import check_writable
 
 Picture = Annotated[Path, Parameter(help="A picture that impasto made.")]
+Cell = Annotated[
+    int | None, Parameter(metavar="NUMBER", help="Which picture of a sheet, from 1 on.")
+]
 Search = Annotated[
     list[Path] | None,
     Parameter(negative=(), help="Folder in which to look for the inputs. Repeat for more."),
@@ -31,9 +34,15 @@ def info(
     as_json: Annotated[
         bool, Parameter(name="--json", negative=(), help="Print the recipe as it is stored.")
     ] = False,
+    cell: Cell = None,
 ) -> None:
     """Show the recipe that a picture holds: what it was made of, and with what."""
-    recipe = recipe_of(picture)
+    cells = cells_of(picture) if cell is None else None
+    if cells and not as_json:
+        rows = [[f"{name} {value}" for name, value in words.items()] for words in cells]
+        table([str(number), *row] for number, row in enumerate(rows, 1))
+        return
+    recipe = recipe_of(picture, cell=cell)
     if as_json:
         sys.stdout.write(f"{recipe.text()}\n")
     else:
@@ -55,6 +64,7 @@ def replay(
         Parameter(alias="-s", negative=(), help="Where a style is now. Repeat for more."),
     ] = None,
     search: Search = None,
+    cell: Cell = None,
     changed: Annotated[
         bool,
         Parameter(negative=(), help="Go on although an input or a network is not what it was."),
@@ -68,7 +78,7 @@ def replay(
     Inputs are known by their digests. They are looked for beside PICTURE, in the current folder,
     and in the folders of --search and all below.
     """
-    recipe = recipe_of(picture)
+    recipe = recipe_of(picture, cell=cell)
     finder = Finder(picture, content, style or (), search or (), changed)
     job = finder.job(recipe)
     out = output or _free_name(picture)
@@ -79,7 +89,7 @@ def replay(
         differ = again(recipe, job, out, changed=changed, report=report)
     if differ:
         say(f"not as it was: {'; '.join(differ)}")
-    elif not quiet:
+    elif not quiet and cell is None:
         same = out.suffix.lower() == picture.suffix.lower() and _equal(out, picture)
         say(f"{out} has {'the same bytes as' if same else 'other bytes than'} {picture}")
     if not quiet:

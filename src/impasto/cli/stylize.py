@@ -14,16 +14,18 @@ from pydantic.fields import FieldInfo
 
 from impasto.cli.batch import Batch
 from impasto.cli.flags import with_flags
-from impasto.cli.main import STOPPED, run, say
+from impasto.cli.main import STOPPED, run, say, shown
 from impasto.cli.names import NAMED, check_apart, check_format, ending_of, free_name
 from impasto.cli.plan import plan
 from impasto.cli.streams import STREAM, streamed
 from impasto.cli.terminal import Watch
 from impasto.core.errors import Interrupted, OptionError
+from impasto.jobs.control import over
 from impasto.jobs.folders import found, is_folder, is_many
 from impasto.jobs.memory import parse
 from impasto.jobs.output import Output
 from impasto.jobs.perform import carry, keep
+from impasto.jobs.presets import find
 from impasto.jobs.replay import settings_of
 from impasto.jobs.sources import listed, weighed
 from impasto.jobs.spec import Job
@@ -75,7 +77,11 @@ def run_with_method(
 ) -> Any:
     """Run a command that has the flags of the method that its words name."""
     command = App(
-        name=f"impasto {name}", help=about, version_flags=[], suppress_keyboard_interrupt=False
+        name=f"impasto {name}",
+        help=about,
+        version_flags=[],
+        suppress_keyboard_interrupt=False,
+        default_parameter=Parameter(show_default=shown),
     )
     command["--help"].show = False
     model = cast("type[BaseModel]", load(_method(tokens)))
@@ -89,9 +95,11 @@ def _method(tokens: Sequence[str]) -> str:
     for token, following in zip_longest(tokens, tokens[1:], fillvalue=""):
         name, _, value = token.partition("=")
         given.setdefault(name, value or following)
-    if "--like" in given and "--method" not in given:
+    if "--method" in given:
+        return given["--method"]
+    if "--like" in given:
         return settings_of(Path(given["--like"]), styled=True).method
-    return given.get("--method", DEFAULT)
+    return find(given["--preset"]).job().method if "--preset" in given else DEFAULT
 
 
 def group_of(name: str, field: FieldInfo) -> Group:
@@ -151,7 +159,11 @@ def paint(
     ] = None,
     method: Annotated[
         str | None,
-        Parameter(group=NEEDED, show_default=str, help="How to paint; see `impasto methods`."),
+        Parameter(
+            group=NEEDED,
+            show_default=lambda _: DEFAULT,
+            help="How to paint; see `impasto methods`.",
+        ),
     ] = None,
     like: Annotated[
         Path | None,
@@ -159,6 +171,15 @@ def paint(
             group=NEEDED,
             metavar="PICTURE",
             help="Take method, options, size, seed and styles from the recipe of this picture.",
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        Parameter(
+            group=NEEDED,
+            metavar="NAME",
+            help="Settings that go together, from impasto presets or a .toml file. What you say "
+            "yourself wins.",
         ),
     ] = None,
     recursive: Annotated[
@@ -281,16 +302,22 @@ def paint(
         ImpastoError: as `impasto.jobs.perform.carry`.
     """
     limit = None if max_memory is None else parse(max_memory)
-    base = _settings(like, method, styled=bool(style))
-    if not style and not base.styles:
+    if like and preset:
+        raise OptionError("like and preset both say how to paint; give one")
+    base = settings_of(like, styled=bool(style)) if like else find(preset).job() if preset else None
+    job = over(
+        base or Job("", []),
+        method=method,
+        styles=weighed(style or []),
+        size=size,
+        seed=seed,
+        options=options,
+    )
+    if not job.styles:
         raise OptionError("--style is missing")
     job = replace(
-        base,
-        styles=weighed(style) if style else base.styles,
-        size=base.size if size is None else size,
-        seed=base.seed if seed is None else seed,
+        job,
         start_picture=start_picture,
-        options={**base.options, **options},
         max_memory=limit,
         mask=listed(mask),
         style_mask=listed(style_mask),
@@ -325,14 +352,14 @@ def paint(
         long_side = max(job.result_size())
         check_writable(out, long_side=long_side, overwrite=overwrite or to_stream)
         seen = Watch(out, preview=preview, every=every, trace=trace, quiet=quiet)
-        return _one(job, seen, shown=None if quiet or to_stream else out)
+        return _one(job, seen, named=None if quiet or to_stream else out)
 
 
 expect.__signature__ = signature(paint)  # type: ignore[attr-defined]
 
 
-def _one(job: Job, watch: Watch, *, shown: Path | None) -> int:
-    """Paint one picture, and name its file on stdout if it is shown."""
+def _one(job: Job, watch: Watch, *, named: Path | None) -> int:
+    """Paint one picture, and name its file on stdout if asked to."""
     out = watch.out
     check_apart(job, [out, *watch.files])
     code = 0
@@ -346,8 +373,8 @@ def _one(job: Job, watch: Watch, *, shown: Path | None) -> int:
             code = STOPPED
     if code:
         say(f"stopped; the picture so far is in {out}")
-    elif shown:
-        sys.stdout.write(f"{shown}\n")
+    elif named:
+        sys.stdout.write(f"{named}\n")
     return code
 
 
@@ -355,16 +382,3 @@ def _many(content: Sequence[str], output: Path | None) -> bool:
     """Whether the words mean more than one picture, or a folder for the result."""
     folder = output is not None and is_folder(output)
     return folder or len(content) > 1 or any(map(is_many, content))
-
-
-def _settings(like: Path | None, method: str | None, *, styled: bool) -> Job:
-    """A job without a content, with the settings of another picture as far as a method has them."""
-    if like is None:
-        return Job("", [], method or DEFAULT)
-    job = settings_of(like, styled=styled)
-    fields = {
-        *cast("type[BaseModel]", load(method or job.method)).model_fields,
-        *Controls.model_fields,
-    }
-    kept = {name: value for name, value in job.options.items() if name in fields}
-    return replace(job, method=method or job.method, options=kept)

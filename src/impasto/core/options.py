@@ -56,6 +56,11 @@ def accepts(field: FieldInfo) -> str:
     return f"{kind} {limits}".rstrip()
 
 
+def is_list(annotation: Any) -> bool:
+    """Whether a field takes several values."""
+    return get_origin(annotation) in (tuple, list) or any(map(is_list, get_args(annotation)))
+
+
 def _choices(annotation: Any) -> tuple[Any, ...]:
     """The values of a Literal, also where it is one part of a union."""
     parts = get_args(annotation)

@@ -6,14 +6,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
-import torch
-from torch.nn import functional as F
-
 from impasto.core.errors import OptionError
 from impasto.core.options import build
-from impasto.core.progress import Progress, Report, silent
-from impasto.core.tensors import Image
-from impasto.jobs.perform import perform
+from impasto.jobs.sheet import Cell
 from impasto.jobs.sources import opened
 from impasto.jobs.spec import Job
 from impasto.media.image import Source
@@ -21,8 +16,6 @@ from impasto.methods import load
 from impasto.universal.method import LONGEST
 from impasto.universal.palette import save_style
 
-GAP = 6
-"""White pixels between two pictures."""
 MOST = 15
 """Pictures along a side."""
 
@@ -46,38 +39,22 @@ def shares(styles: int, *, steps: int) -> list[list[tuple[float, ...]]]:
     return [[tuple(d * a for d, a in product(down, across)) for across in way] for down in way]
 
 
-def blend(job: Job, *, steps: int = 5, report: Report = silent) -> Image:
-    """One sheet of the content between the styles of a job, their weights aside.
+def blended(job: Job, *, steps: int = 5) -> list[list[Cell]]:
+    """The rows of a sheet of the content between the styles of a job, their weights aside.
 
     Args:
         job: what to paint; the size is that of one picture.
         steps: pictures along a side.
-        report: is told of every picture.
-
-    Returns:
-        (1, 3, H, W): the pictures with white between them.
 
     Raises:
-        ImpastoError: as `perform` and `shares`.
+        OptionError: as `shares`.
     """
-    rows = shares(len(job.styles), steps=steps)
-    made: list[list[Image]] = []
-    for row in rows:
-        made.append([])
-        for cell in row:
-            mixed = [(s, w) for (s, _), w in zip(job.styles, cell, strict=True) if w > 0]
-            made[-1].append(perform(replace(job, styles=mixed)))
-            count = sum(map(len, made))
-            report(Progress("blend", count / (len(rows) * steps), count, job.result_size()))
-    return sheet(made)
 
+    def cell(portions: Sequence[float]) -> Cell:
+        styles = [(s, w) for (s, _), w in zip(job.styles, portions, strict=True) if w > 0]
+        return Cell({}, replace(job, styles=styles))
 
-def sheet(rows: Sequence[Sequence[Image]]) -> Image:
-    """Pictures of one size in rows, white between and around them."""
-    lines = [
-        torch.cat([F.pad(cell, (GAP, 0, GAP, 0), value=1.0) for cell in row], 3) for row in rows
-    ]
-    return F.pad(torch.cat(lines, 2), (0, GAP, 0, GAP), value=1.0)
+    return [[cell(each) for each in row] for row in shares(len(job.styles), steps=steps)]
 
 
 def keep_style(source: Source, path: Path, *, style_scale: float = 1.0) -> None:

@@ -1,11 +1,12 @@
 """A method prepared as a job's controls ask: its styles changed before, its picture after."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any, cast
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from impasto.core.contract import Learnt, Regional, Style, Stylizer
 from impasto.core.errors import OptionError
@@ -14,6 +15,7 @@ from impasto.core.tensors import Image
 from impasto.jobs import regions
 from impasto.jobs.prepared import Prepared, generator, side_of, styles_of
 from impasto.jobs.spec import Job
+from impasto.media.image import Source
 from impasto.methods import load, names
 from impasto.ops.resample import fit, resize
 from impasto.ops.stroke import stroke as stroke_of
@@ -40,6 +42,7 @@ MEASURED = 512
 LEAST_SCALE, MOST_SCALE = 0.1, 10.0
 """A style is brought to no less and no more than so much of its usual size."""
 _REGIONAL = CONTROLS[5:9]
+_STROKES = ("stroke", "style_scale")
 
 
 def taking(control: str) -> list[str]:
@@ -64,6 +67,53 @@ def built(name: str, options: Mapping[str, Any]) -> tuple[Any, Controls]:
     if unknown := [word for word in rest if word not in Controls.model_fields]:
         raise OptionError(refusal(name, unknown[0]))
     return build(model, own), build(Controls, rest)
+
+
+def fields_of(name: str) -> dict[str, FieldInfo]:
+    """All options that can be given with a method, its own first.
+
+    Raises:
+        OptionError: there is no such method.
+    """
+    return {**Controls.model_fields, **cast("type[BaseModel]", load(name)).model_fields}
+
+
+def over(
+    base: Job,
+    *,
+    method: str | None = None,
+    styles: Sequence[tuple[Source, float]] = (),
+    size: int | None = None,
+    seed: int | None = None,
+    options: Mapping[str, Any],
+) -> Job:
+    """A job with its own settings, and those of another wherever it says nothing.
+
+    Args:
+        base: of its options those count that the method has. A size of strokes gives way to the
+            other way of saying one.
+        method: what is said, as of a Job, like all that follows.
+        styles: none are those of the other.
+        size: in pixels.
+        seed: of all randomness.
+        options: win over those of the other.
+
+    Raises:
+        OptionError: there is no such method.
+    """
+    method = method or base.method
+    fields = fields_of(method)
+    kept = {name: value for name, value in base.options.items() if name in fields}
+    if not options.keys().isdisjoint(_STROKES):
+        kept = {name: value for name, value in kept.items() if name not in _STROKES}
+    return replace(
+        base,
+        method=method,
+        styles=styles or base.styles,
+        size=base.size if size is None else size,
+        seed=base.seed if seed is None else seed,
+        options={**kept, **options},
+    )
 
 
 def refusal(name: str, option: str) -> str:
@@ -151,7 +201,7 @@ class Control:
     def _check(self, asked: list[str]) -> None:
         """One way at a time to part a picture, and only for methods that can."""
         color, learnt = self.controls.color, isinstance(self.method, Learnt)
-        if self.controls.stroke is not None and "style_scale" in self.job.options:
+        if self.controls.stroke is not None and _scales(self.method):
             raise OptionError("stroke and style_scale both say how large strokes are; give one")
         if self.controls.stroke is not None and not isinstance(self.method, Regional):
             raise OptionError(f"{self.job.method} cannot take stroke; {_and(taking('stroke'))} can")
@@ -175,6 +225,12 @@ class Control:
 
 def _and(words: list[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def _scales(method: Any) -> bool:
+    """Whether it is asked for another size of strokes than its usual one."""
+    field = cast("type[BaseModel]", type(method)).model_fields.get("style_scale")
+    return field is not None and method.style_scale != field.default
 
 
 def _scaled(style: Style, side: int, *, stroke: float) -> Style:

@@ -18,13 +18,15 @@ from impasto.jobs.larger import Enlarged, shares
 from impasto.jobs.output import original
 from impasto.jobs.overview import Overview, watched
 from impasto.jobs.prepared import LEAST, Prepared, known
+from impasto.jobs.presets import job_of
 from impasto.jobs.recipe import Made, Recipe, current, plain
 from impasto.jobs.sources import Weighed, held, listed, opened, strips, weighed
 from impasto.jobs.spec import Job
 from impasto.media import large
 from impasto.media.image import LIMIT, Source, to_pillow, write
-from impasto.methods import DEFAULT
-from impasto.nets import upscaler, zoo
+from impasto.jobs.overview import Overview, watched
+from impasto.jobs.prepared import LEAST, Prepared, known
+from impasto.jobs.presets import job_of
 from impasto.ops.resample import resize
 from impasto.tiles import Held, Sink, tiled
 from impasto.tiles import Source as Strips
@@ -39,9 +41,10 @@ def stylize(
     content: Source,
     styles: Weighed | Sequence[Weighed],
     *,
-    method: str = DEFAULT,
+    preset: str | Path | None = None,
+    method: str | None = None,
     size: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     start_picture: Source | None = None,
     max_memory: float | int | str | None = None,
     mask: Source | Sequence[Source] | None = None,
@@ -60,10 +63,12 @@ def stylize(
     Args:
         content: the picture to paint.
         styles: one or several pictures to imitate, each alone or with a weight above 0.
-        method: a name from `impasto.methods.names()`.
+        preset: settings that go together, a name that `impasto presets` lists or a .toml file; what
+            is said here wins over them.
+        method: a name from `impasto.methods.names()`; None is "auto".
         size: long side of the result in pixels, at least 16; None is the content's own, but at
             most 1024.
-        seed: of all randomness; equal seeds give equal results.
+        seed: of all randomness; equal seeds give equal results. None is 0.
         start_picture: begin at this instead of where the method would.
         max_memory: "2GB", "1500MB" or a number of GB that the process may take; None is 60 % of
             what is free. A large picture is worked on tile by tile where the method can do so.
@@ -87,15 +92,16 @@ def stylize(
         Interrupted: the user stopped the run; carries the picture so far.
     """
     limit = None if max_memory is None else memory.parse(max_memory)
-    job = Job(
+    job = job_of(
         content,
-        weighed(styles),
-        method,
-        size,
-        seed,
-        start_picture,
-        options,
-        limit,
+        preset=preset,
+        method=method,
+        style=weighed(styles),
+        size=size,
+        seed=seed,
+        options=options,
+        start_picture=start_picture,
+        max_memory=limit,
         mask=listed(mask),
         style_mask=listed(style_mask),
         content_map=content_map,

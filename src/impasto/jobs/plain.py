@@ -23,7 +23,7 @@ from typing import (
     get_type_hints,
 )
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic import StringConstraints as Words
 
 from impasto.core.errors import MediaError
@@ -178,14 +178,14 @@ def _no_file(word: str) -> str:
 
 _Leaf = Input | bool | int | float | Annotated[Word, AfterValidator(_no_file)] | None
 _Row = _Leaf | tuple[_Leaf, ...] | dict[Word, _Leaf]
-_Plain = _Row | tuple[_Row, ...] | dict[Word, _Row]
+Plain = _Row | tuple[_Row, ...] | dict[Word, _Row]
 """What the options of a method may be."""
 
 
 def _shaped(hint: Any) -> Any:
     """A type as pydantic shall check it."""
     if hint is Any or hint is str:
-        return _Plain if hint is Any else Word
+        return Plain if hint is Any else Word
     if isinstance(hint, type) and is_dataclass(hint):
         return shape(hint)
     origin: Any = get_origin(hint)
@@ -231,3 +231,11 @@ def _inner(hint: Any, kind: type) -> tuple[Any, ...]:
 
 def _names(kind: Any) -> set[str]:
     return set(kind.model_fields) if issubclass(kind, BaseModel) else {f.name for f in fields(kind)}
+
+
+def reason(error: ValidationError) -> str:
+    """The first fault of what strangers wrote, in words that are safe to show."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if re.fullmatch(r"\w{1,40}", str(part)))
+    said = re.sub(r"[^ -~]", "?", " ".join(first["msg"].split()))[:200]
+    return f"{where}: {said}" if where else said

@@ -6,7 +6,6 @@ are found by their digest only, in folders that the reader names.
 """
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -18,7 +17,17 @@ from pydantic import BaseModel, Field, ValidationError, create_model
 
 from impasto.core.errors import OptionError
 from impasto.jobs.control import built
-from impasto.jobs.plain import Input, Strict, Word, changed, is_list, is_mapping, shape, stored
+from impasto.jobs.plain import (
+    Input,
+    Strict,
+    Word,
+    changed,
+    is_list,
+    is_mapping,
+    reason,
+    shape,
+    stored,
+)
 from impasto.jobs.spec import Job
 
 LIMIT = 48_000
@@ -125,7 +134,7 @@ def parse(text: str, *, name: str) -> Recipe:
             raise OptionError(f"the recipe in {name} is too long; {LIMIT} bytes are accepted")
         read: Any = _whole().model_validate_json(text)
     except ValidationError as error:
-        raise OptionError(f"the recipe in {name} is not accepted: {_reason(error)}") from None
+        raise OptionError(f"the recipe in {name} is not accepted: {reason(error)}") from None
     except UnicodeEncodeError:
         raise OptionError(f"the recipe in {name} is not accepted: it is no text") from None
     return Recipe(read.job, read.networks, read.made)
@@ -163,10 +172,3 @@ def _nameless(value: Any) -> Any:
     if is_mapping(value):
         return value.get("sha256") or {key: _nameless(part) for key, part in value.items()}
     return [_nameless(part) for part in value] if is_list(value) else value
-
-
-def _reason(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"] if re.fullmatch(r"\w{1,40}", str(part)))
-    said = re.sub(r"[^ -~]", "?", " ".join(first["msg"].split()))[:200]
-    return f"{where}: {said}" if where else said

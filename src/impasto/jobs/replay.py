@@ -9,6 +9,7 @@ from typing import Any
 
 from impasto.core.errors import MediaError, OptionError
 from impasto.core.progress import Report, silent
+from impasto.jobs import sheet
 from impasto.jobs.overview import watched
 from impasto.jobs.perform import Run
 from impasto.jobs.plain import Input, identified
@@ -18,17 +19,40 @@ from impasto.media.image import read_recipe
 from impasto.nets import zoo
 
 
-def recipe_of(picture: Path) -> Recipe:
+def recipe_of(picture: Path, *, cell: int | None = None) -> Recipe:
     """The recipe that a picture holds.
+
+    Args:
+        picture: that impasto made.
+        cell: of a sheet, which of its pictures, from 1.
 
     Raises:
         MediaError: the picture cannot be read.
-        OptionError: it holds no recipe, or one that is not accepted.
+        OptionError: it holds no recipe, or one that is not accepted, or there is no such cell.
     """
     text = read_recipe(picture)
     if text is None:
         raise OptionError(f"{picture} holds no recipe; only pictures that impasto made have one")
-    return parse(text, name=str(picture))
+    if not sheet.is_sheet(text):
+        if cell is not None:
+            raise OptionError(f"cell is for sheets; {picture} is one picture")
+        return parse(text, name=str(picture))
+    cells = sheet.parse(text, name=str(picture))
+    if cell is None or not 1 <= cell <= len(cells):
+        raise OptionError(f"{picture} is a sheet; cell must be a number from 1 to {len(cells)}")
+    return cells[cell - 1][1]
+
+
+def cells_of(picture: Path) -> list[dict[str, str]] | None:
+    """The words of every picture of a sheet; None if the picture is none.
+
+    Raises:
+        ImpastoError: as `recipe_of`.
+    """
+    text = read_recipe(picture)
+    if text is None or not sheet.is_sheet(text):
+        return None
+    return [words for words, _ in sheet.parse(text, name=str(picture))]
 
 
 def settings_of(picture: Path, *, styled: bool) -> Job:

@@ -50,6 +50,18 @@ def write_bytes(path: str | Path, data: bytes) -> None:
         file.write(data)
 
 
+def make_folder(path: Path) -> None:
+    """A folder, with those above it, unless it is there.
+
+    Raises:
+        MediaError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MediaError(f"{path} cannot be made a folder: {error.strerror or error}") from None
+
+
 def check_writable(
     path: str | Path,
     *,

@@ -18,7 +18,9 @@ class Controls(Options):
         None, gt=0, description="size of strokes in pixels of the result, at any size"
     )
     color: Color = Field(
-        "style", description="whose colours: the style's, or the content's in one of four ways"
+        "style",
+        description="whose colours: the style's; the content's in one of four ways; or the "
+        "style's and nothing else of it",
     )
     smooth: float = Field(0.0, ge=0, le=1, description="smooths what is flat and leaves edges")
     subject: tuple[float, ...] | None = Field(
