@@ -140,8 +140,8 @@ def parse(text: str, *, name: str) -> Preset:
         preset = Preset.model_validate_json(said)
         built(preset.method or DEFAULT, preset.options)
     except ValidationError as error:
-        where = error.errors()[0]["loc"]
-        wrong = where[:1] == ("options",) and len(where) > 1
+        where = [*error.errors()[0]["loc"]]
+        wrong = where[:1] == ["options"] and len(where) > 1
         said = f"{_line(where[1])} must be {_KINDS}" if wrong else reason(error)
         raise OptionError(f"the preset {name} is not accepted: {said}") from None
     except (ImpastoError, TypeError, ValueError, RecursionError) as error:
