@@ -39,6 +39,22 @@ class Box(NamedTuple):
     width: int
 
 
+def together(images: Sequence[Image | None], sides: Sequence[int]) -> list[tuple[int, list[int]]]:
+    """Which styles are regions of one picture at one size, so that it need be looked at only once.
+
+    Args:
+        images: one a style.
+        sides: the long sides at which they are looked at.
+
+    Returns:
+        Each side with the places of its styles.
+    """
+    found: dict[tuple[int, int], list[int]] = {}
+    for place, (image, side) in enumerate(zip(images, sides, strict=True)):
+        found.setdefault((id(image), side), []).append(place)
+    return [(side, places) for (_, side), places in found.items()]
+
+
 @dataclass(frozen=True)
 class Frame:
     """One thing to stylize; a photograph is a video of one frame.

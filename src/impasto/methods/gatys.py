@@ -24,7 +24,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from impasto.core.contract import Cost, Frame, Style, Stylizer, Task
+from impasto.core.contract import Cost, Frame, Style, Stylizer, Task, together
 from impasto.core.errors import OptionError
 from impasto.core.options import Options
 from impasto.core.progress import Report, silent
@@ -301,19 +301,24 @@ class _Stylizer:
         """What each loss measures of each style, at its scale beside this result."""
         if long_side not in self.measured:
             scale = long_side * self.options.style_scale
-            self.measured[long_side] = [
-                self._measured(style, max(16, round(scale * style.scale)), losses)
-                for style in self.styles
-            ]
+            sides = [max(16, round(scale * style.scale)) for style in self.styles]
+            found: dict[int, list[Tensor]] = {}
+            for side, places in together([style.image for style in self.styles], sides):
+                found |= zip(places, self._measured(places, side, losses), strict=True)
+            self.measured[long_side] = [found[i] for i in range(len(sides))]
         return self.measured[long_side]
 
-    def _measured(self, style: _Known, side: int, losses: Sequence[Loss]) -> list[Tensor]:
-        image = resize(style.image, fit(*style.image.shape[2:], long_side=side))
+    def _measured(
+        self, places: Sequence[int], side: int, losses: Sequence[Loss]
+    ) -> Iterator[list[Tensor]]:
+        """Of styles that are regions of one picture."""
+        picture = self.styles[places[0]].image
+        image = resize(picture, fit(*picture.shape[2:], long_side=side))
         features = _look(self.network, image, [loss.layer for loss in losses])
-        if style.region is None:
-            return [loss.measure(features) for loss in losses]
-        region = masks.scaled(style.region, (image.shape[2], image.shape[3]))
-        return [loss.measure(features, _guide(region, loss.layer, features)) for loss in losses]
+        for region in (self.styles[i].region for i in places):
+            if region is not None:
+                region = masks.scaled(region, (image.shape[2], image.shape[3]))
+            yield [loss.measure(features, _guide(region, loss.layer, features)) for loss in losses]
 
 
 def _blended(
@@ -349,8 +354,10 @@ def _look(network: Network, image: Image, layers: Sequence[str]) -> Features:
     return network(canvas, taps) | {PIXELS: image}
 
 
-def _guide(region: Mask, layer: str, features: Features) -> Mask:
+def _guide(region: Mask | None, layer: str, features: Features) -> Mask | None:
     """How much the positions of a layer count for a region of the picture."""
+    if region is None:
+        return None
     if layer != PIXELS:
         region = mirror(region, margin=MARGIN, multiple=16)
     height, width = features[layer].shape[2:]

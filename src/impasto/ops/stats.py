@@ -190,12 +190,20 @@ def products(
     if weights is None:
         count = torch.tensor([rows.shape[0] * rows.shape[1]])
         return _products(rows, rows, count)[None]
-    return torch.stack(
-        [
-            _products(rows, rows * weight.permute(1, 2, 0), weight.sum(dtype=torch.float64)[None])
-            for weight in weights
-        ]
+    flat = rows.flatten(0, 1)
+    return torch.stack([_weighted(flat, weight.flatten(), rows.shape[1]) for weight in weights])
+
+
+def _weighted(flat: Tensor, weight: Tensor, width: int) -> Tensor:
+    """Only positions that count are touched, so that many regions take no longer than one."""
+    kept = weight.nonzero()[:, 0]
+    weight, rows = weight[kept], flat.index_select(0, kept)
+    spare = -len(kept) % width
+    rows, weighted = (
+        F.pad(each, (0, 0, 0, spare)).unflatten(0, (-1, width))
+        for each in (rows, rows * weight[:, None])
     )
+    return _products(rows, weighted, weight.sum(dtype=torch.float64)[None])
 
 
 def _products(rows: Tensor, weighted: Tensor, count: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ class Universal(Options):
         network = self.placed(zoo.load("petit"), image.device)
         side = min(LONGEST, round(self.style_scale * max(image.shape[2:])))
         picture = scaled(image, side)
-        seen = known(network, Style(picture), petit.TAPS, long_side=max(picture.shape[2:]))
+        (seen,) = known(network, [Style(picture)], petit.TAPS, long_sides=[max(picture.shape[2:])])
         parts = {
             f"{tap}.{part}": value[0].float()
             for tap, found in seen.items()
@@ -95,10 +95,8 @@ class Universal(Options):
         self, network: VGG, styles: Sequence[Style], taps: Sequence[str], *, long_side: int
     ) -> "Palette":
         """What the network sees of the styles at these taps, beside a result of this long side."""
-        found = [
-            known(network, style, taps, long_side=round(self.style_scale * style.scale * long_side))
-            for style in styles
-        ]
+        sides = [round(self.style_scale * style.scale * long_side) for style in styles]
+        found = known(network, styles, taps, long_sides=sides)
         weights = torch.tensor([style.weight for style in styles], dtype=torch.float64)
         return Palette(
             (weights / weights.sum()).to(device_of(styles[0])),

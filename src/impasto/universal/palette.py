@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.core.contract import Frame, Style
+from impasto.core.contract import Frame, Style, together
 from impasto.core.errors import MediaError, WeightsError
 from impasto.core.tensors import Image
 from impasto.media.place import write_bytes
@@ -65,22 +65,47 @@ class Palette:
         return masks / masks.sum(0, keepdim=True)
 
 
+def known(
+    network: VGG, styles: Sequence[Style], taps: Sequence[str], *, long_sides: Sequence[int]
+) -> list[dict[str, Moments]]:
+    """Tap to the moments of each style, its picture brought to this long side.
+
+    What has many regions is looked at once.
+    """
+    found: dict[int, dict[str, Moments]] = {}
+    for side, places in together([style.image for style in styles], long_sides):
+        parts = [styles[i] for i in places]
+        kept = [_kept(part.measured or {}, taps) for part in parts]
+        seen = kept if all(kept) else _seen(network, parts, taps, long_side=side)
+        found |= zip(places, seen, strict=True)
+    return [found[i] for i in range(len(styles))]
+
+
+def _kept(measured: Measured, taps: Sequence[str]) -> dict[str, Moments]:
+    """What was measured before; nothing if that is something else."""
+    if f"{taps[0]}.mean" not in measured:
+        return {}
+    parts = {
+        tap: [measured[f"{tap}.{part}"][None].double() for part in Moments._fields] for tap in taps
+    }
+    return {tap: Moments(*found) for tap, found in parts.items()}
+
+
 @torch.no_grad()
-def known(network: VGG, style: Style, taps: Sequence[str], *, long_side: int) -> dict[str, Moments]:
-    """Tap to the moments of one style, its picture brought to this long side."""
-    if style.measured and f"{taps[0]}.mean" in style.measured:
-        parts = {
-            tap: [style.measured[f"{tap}.{part}"][None].double() for part in Moments._fields]
-            for tap in taps
-        }
-        return {tap: Moments(*found) for tap, found in parts.items()}
-    assert style.image is not None  # `eyes` has looked.
-    image = scaled(style.image, long_side)
+def _seen(
+    network: VGG, parts: Sequence[Style], taps: Sequence[str], *, long_side: int
+) -> list[dict[str, Moments]]:
+    """Of the regions of one picture."""
+    picture = parts[0].image
+    assert picture is not None  # `eyes` has looked.
+    image = scaled(picture, long_side)
     features = network(grown(image), taps)
-    region = style.region
-    if region is not None:
-        region = grown(F.interpolate(region, image.shape[2:], mode="area"))
-    return {tap: moments(products(f, pooled(region, f))) for tap, f in features.items()}
+    found: list[dict[str, Moments]] = []
+    for region in (part.region for part in parts):
+        if region is not None:
+            region = grown(F.interpolate(region, image.shape[2:], mode="area"))
+        found.append({tap: moments(products(f, pooled(region, f))) for tap, f in features.items()})
+    return found
 
 
 def scaled(image: Image, long_side: int) -> Image:
