@@ -189,3 +189,25 @@ def descending(network: str | Network, pixels: float, *, steps: int, looked: int
     # Small maps stay in the heap when they are freed, large ones go back to the system.
     memory = own + min(0.05e9 + small * pixels, 0.45e9 + large * pixels)
     return Cost(memory, 0.2 + 0.01 * steps + seconds * looked)
+
+
+def weighted(
+    layers: Sequence[str], weights: Sequence[float] | None, *, option: str
+) -> dict[str, float]:
+    """The layers with their weights, brought to a sum of one.
+
+    Args:
+        layers: their names.
+        weights: one each; None is all alike.
+        option: "style_weights" or "content_weights", for the sentence.
+
+    Raises:
+        OptionError: there are more or fewer, one is below 0, or all are 0.
+    """
+    weights = weights or (1.0,) * len(layers)
+    if len(weights) != len(layers) or min(weights) < 0 or sum(weights) <= 0:
+        raise OptionError(
+            f"{option} must be one for each of the layers {', '.join(layers)}, none below 0, "
+            f"not all 0; got {', '.join(f'{w:g}' for w in weights)}"
+        )
+    return {layer: w / sum(weights) for layer, w in zip(layers, weights, strict=True)}

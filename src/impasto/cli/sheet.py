@@ -98,15 +98,18 @@ def vary(
         ImpastoError: as `impasto.jobs.sheet.paint`, or a file cannot be written.
     """
     axes = [axis(words) for words in vary or ()]
-    styles, named = style or [], any(name == "style" for name, _ in axes)
-    if not styles and not named and not (preset and find(preset).style):
+    names = [name for name, _ in axes]
+    styles = style or []
+    if not styles and "style" not in names and not (preset and find(preset).style):
         raise OptionError("--style is missing")
     each = len(styles) > 1 and not blend
     said = {
         "preset": preset,
         "method": method,
         "style": [] if each else styles,
-        "size": None if any(name == "size" for name, _ in axes) else size,
+        "size": None if "size" in names else size,
+        # A preset's would make its pictures larger than the others.
+        "upscale": None if "upscale" in names else 1,
         "seed": seed,
         "options": options,
     }

@@ -324,7 +324,7 @@ def paint(
         content_map=content_map,
         style_map=listed(style_map),
         output=Output(file_quality, bits, profile, metadata),
-        upscale=base.upscale if upscale is None else upscale,
+        upscale=job.upscale if upscale is None else upscale,
     )
     job.output.check()
     many = each or recursive or watch or _many(content, output)

@@ -24,9 +24,7 @@ from impasto.jobs.sources import Weighed, held, listed, opened, strips, weighed
 from impasto.jobs.spec import Job
 from impasto.media import large
 from impasto.media.image import LIMIT, Source, to_pillow, write
-from impasto.jobs.overview import Overview, watched
-from impasto.jobs.prepared import LEAST, Prepared, known
-from impasto.jobs.presets import job_of
+from impasto.nets import upscaler, zoo
 from impasto.ops.resample import resize
 from impasto.tiles import Held, Sink, tiled
 from impasto.tiles import Source as Strips
@@ -51,7 +49,7 @@ def stylize(
     style_mask: Source | Sequence[Source] | None = None,
     content_map: Source | None = None,
     style_map: Source | Sequence[Source] | None = None,
-    upscale: int = 1,
+    upscale: int | None = None,
     report: Report = silent,
     **options: Any,
 ) -> Any:
@@ -77,7 +75,8 @@ def stylize(
         style_mask: where to look in each style, likewise.
         content_map: flat colours, one for each kind of place in the content.
         style_map: the same colours for the same kinds of places in the style; one a style.
-        upscale: 2 or 4 makes the result so many times as large as it is painted, by a network.
+        upscale: 2 or 4 makes the result so many times as large as it is painted, by a
+            network; None is 1.
         report: is told of each step.
         options: the method's own, such as `strength`, and those that all have, such as `color`.
 

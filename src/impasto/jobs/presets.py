@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -35,7 +35,7 @@ class Preset(Strict):
 
     Attributes:
         about: what it is good for, a few words.
-        method, size, seed: as of a Job; None is whatever would be without the preset.
+        method, size, seed, upscale: as of a Job; None is whatever would be without the preset.
         style: styles that are known by name.
         options: the method's own, and those of `wrappers.Controls`.
     """
@@ -44,13 +44,21 @@ class Preset(Strict):
     method: Word | None = None
     size: int | None = Field(None, ge=SMALLEST)
     seed: int | None = Field(None, ge=0, lt=1 << 63)
+    upscale: Literal[2, 4] | None = None
     style: tuple[Painted, ...] = ()
     options: dict[Word, Plain] = Field(default_factory=dict[str, Any])
 
     def job(self) -> Job:
         """A job without a content, with these settings."""
-        method, size, seed = self.method or DEFAULT, self.size, self.seed or 0
-        return Job("", weighed(self.style), method, size, seed, options=self.options)
+        return Job(
+            "",
+            weighed(self.style),
+            self.method or DEFAULT,
+            self.size,
+            self.seed or 0,
+            options=self.options,
+            upscale=self.upscale or 1,
+        )
 
     def text(self) -> str:
         """The file of TOML that says this."""
@@ -121,7 +129,7 @@ def parse(text: str, *, name: str) -> Preset:
     """The preset in a text, whoever wrote it.
 
     Args:
-        text: TOML; its keys are about, method, size, seed, style and options.
+        text: TOML; its keys are about, method, size, seed, upscale, style and options.
         name: for sentences.
 
     Raises:
@@ -173,6 +181,7 @@ def job_of(
     style: Sequence[Weighed] = (),
     size: int | None = None,
     seed: int | None = None,
+    upscale: int | None = None,
     options: Mapping[str, Any],
     **pictures: Any,
 ) -> Job:
@@ -185,6 +194,7 @@ def job_of(
         style: with weights, as `weighed` takes them.
         size: in pixels.
         seed: of all randomness.
+        upscale: a factor.
         options: the method's own, and the controls.
         pictures: masks, maps and a picture to start from, by their names in a Job.
 
@@ -195,7 +205,8 @@ def job_of(
     said = over(
         base, method=method, styles=weighed(list(style)), size=size, seed=seed, options=options
     )
-    return replace(said, content=content, **pictures)
+    larger = said.upscale if upscale is None else upscale
+    return replace(said, content=content, upscale=larger, **pictures)
 
 
 def _line(error: object) -> str:

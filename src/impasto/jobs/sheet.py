@@ -150,12 +150,13 @@ _PLACES: dict[str, Callable[[str], Any]] = {
     "style": lambda word: [word],
     "size": _whole("size"),
     "seed": _whole("seed"),
+    "upscale": _whole("upscale"),
     "start_picture": str,
     "content_map": str,
     **{name: lambda word: [word] for name in ("mask", "style_mask", "style_map")},
 }
 """What varies beside the options, and how its words are read."""
-_NAMED = _PLACES.keys() - {"method", "size", "seed"}
+_NAMED = _PLACES.keys() - {"method", "size", "seed", "upscale"}
 """Those whose words may be long paths."""
 
 

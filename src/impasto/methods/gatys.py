@@ -29,7 +29,7 @@ from impasto.core.errors import OptionError
 from impasto.core.options import Options
 from impasto.core.progress import Report, silent
 from impasto.core.tensors import Features, Image, Mask
-from impasto.features import Network, choose, descending
+from impasto.features import Network, choose, descending, weighted
 from impasto.losses import choices
 from impasto.losses.loss import PIXELS, Loss
 from impasto.losses.mixing import Mix, mixes
@@ -147,8 +147,8 @@ class Gatys(Options):
                 )
             ],
             int(torch.randint(2**31, (), generator=generator)),
-            _weighted(layers, self.style_weights, option="style_weights"),
-            _weighted(content_layers, self.content_weights, option="content_weights"),
+            weighted(layers, self.style_weights, option="style_weights"),
+            weighted(content_layers, self.content_weights, option="content_weights"),
         )
 
     def _network(self, device: torch.device) -> Network:
@@ -382,19 +382,6 @@ def _pictures(styles: Sequence[Style]) -> list[Image]:
         if style.region is not None and not style.region.any():
             raise OptionError("the region of a style must not be empty")
     return pictures
-
-
-def _weighted(
-    layers: Sequence[str], weights: Sequence[float] | None, *, option: str
-) -> dict[str, float]:
-    """The layers with their weights, brought to a sum of one."""
-    weights = weights or (1.0,) * len(layers)
-    if len(weights) != len(layers) or min(weights) < 0 or sum(weights) <= 0:
-        raise OptionError(
-            f"{option} must be one for each of the layers {', '.join(layers)}, none below 0, "
-            f"not all 0; got {', '.join(f'{w:g}' for w in weights)}"
-        )
-    return {layer: w / sum(weights) for layer, w in zip(layers, weights, strict=True)}
 
 
 def _scales(scales: Sequence[float] | None, *, count: int) -> Sequence[float]:
