@@ -1,5 +1,6 @@
 """The bundled network of many styles: how good, how even in between, and beside Gatys' method."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
 
@@ -10,9 +11,10 @@ from benchmarks.pairs import JUDGE, SHARED, judging_network, picture
 from benchmarks.quality import PICTURES, need_shared, verdict
 from impasto.core.contract import Frame, Style
 from impasto.evaluate.compare import summarise
+from impasto.evaluate.metrics import STYLE_LAYERS, style_distance
 from impasto.media.image import from_array, write
 from impasto.methods import load
-from impasto.nets import trained
+from impasto.nets import trained, zoo
 from impasto.painted import paint
 from impasto.training.data import pictures, split
 
@@ -100,24 +102,35 @@ def multistyle() -> dict[str, object]:
 
 
 def mixing() -> dict[str, object]:
-    """Whether each step between two styles comes nearer to the one and leaves the other."""
+    """Whether each step between two styles leaves the one and comes nearer to the other.
+
+    `nearer` asks it of the style that is nearer in the mixture: of the first half of the way
+    for the one, of the second for the other. `even` asks it of both all the way.
+    """
     need_shared()
-    network, names = judging_network(), trained.bundled().names
-    photo, even, found = photographs()[0], 0, {}
+    names = trained.bundled().names
+    photo, found = photographs()[0], {}
     for one, other in zip(names, names[5:] + names[:5], strict=True):
-        goals = painting(one), painting(other)
-        ways = []
-        for goal in goals:
-            ways.append(
-                [
-                    verdict(
-                        painted(photo, one, other, weights=(1 - t, t)), photo, goal, network
-                    ).result.style
-                    for t in STEPS
-                ]
-            )
-        rises = all(a <= b for a, b in pairwise(ways[0]))
-        falls = all(a >= b for a, b in pairwise(ways[1]))
-        even += rises and falls
-        found[f"{one} to {other}"] = ways
-    return {"summary": {"even": even, "of": len(found)}, "ways": found}
+        looks = [_seen(painted(photo, one, other, weights=(1 - t, t))) for t in STEPS]
+        goals = _seen(painting(one)), _seen(painting(other))
+        found[f"{one} to {other}"] = [
+            [style_distance(look, goal) for look in looks] for goal in goals
+        ]
+    half = len(STEPS) // 2 + 1
+    nearer = [_rises(a[:half]) and _rises(b[-1 : -half - 1 : -1]) for a, b in found.values()]
+    even = [_rises(a) and _rises(b[::-1]) for a, b in found.values()]
+    return {
+        "summary": {"nearer": sum(nearer), "even": sum(even), "of": len(found)},
+        "ways": found,
+    }
+
+
+def _seen(image: Tensor) -> dict[str, Tensor]:
+    """What the judge sees of a picture; it remembers nothing, unlike in other benchmarks."""
+    network = zoo.load(JUDGE)
+    network.padding = "zeros"
+    return network(image, set(STYLE_LAYERS))
+
+
+def _rises(values: Sequence[float]) -> bool:
+    return all(a <= b for a, b in pairwise(values))

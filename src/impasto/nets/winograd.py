@@ -19,6 +19,8 @@ LEAST = 64
 """Channels from which on it is quicker: with fewer, changes of the base take what is saved."""
 SIDE, SEEN = 4, 6
 """Of a square of results, and of what is seen for it."""
+HELD = 1 << 18
+"""Numbers of a changed map at a time, so that they stay near the processor."""
 _INTO = (
     (4, 0, -5, 0, 1, 0),
     (0, -4, -4, 1, 1, 0),
@@ -63,24 +65,32 @@ class Winograd(nn.Module):
     def _one(self, x: Tensor) -> Tensor:
         height, width = x.shape[2:]
         level = mean(x)
+        bias = self.get_buffer("bias") + level.flatten() @ self.get_buffer("total")
         mode = "reflect" if min(height, width) > 1 else "replicate"
         padded = F.pad(x - level, (1, 1, 1, 1), mode=mode)
         down, across = (-side % SIDE for side in (height, width))
         seen = F.pad(padded, (0, across, 0, down)).permute(0, 2, 3, 1).contiguous()
-        _, row, column, _ = seen.stride()
         rows, columns = (height + down) // SIDE, (width + across) // SIDE
+        out = torch.empty(1, rows * SIDE, columns * SIDE, len(bias), device=x.device)
+        step = max(1, HELD // (SEEN**2 * columns * x.shape[1]))
+        for top in range(0, rows, step):
+            part = seen[:, top * SIDE : (top + step) * SIDE + SEEN - SIDE]
+            put = out[:, top * SIDE : (top + step) * SIDE].view(-1, SIDE, columns, SIDE, len(bias))
+            torch.add(self._squares(part, columns), bias, out=put)
+        return out.permute(0, 3, 1, 2)[:, :, :height, :width]
+
+    def _squares(self, seen: Tensor, columns: int) -> Tensor:
+        """Rows of squares without bias, (rows, SIDE, columns, SIDE, C')."""
+        _, row, column, _ = seen.stride()
+        rows = seen.shape[1] // SIDE
         squares = seen.as_strided(
             (SEEN, SEEN, rows, columns, seen.shape[3]),
             (row, column, SIDE * row, SIDE * column, 1),
         )
-        weight = self.get_buffer("weight")
-        bias = self.get_buffer("bias") + level.flatten() @ self.get_buffer("total")
         changed = self.get_buffer("into") @ squares.reshape(SEEN**2, -1)
-        made = torch.bmm(changed.view(SEEN**2, rows * columns, -1), weight)
+        made = torch.bmm(changed.view(SEEN**2, rows * columns, -1), self.get_buffer("weight"))
         made = self.get_buffer("back") @ made.view(SEEN**2, -1)
-        made = made.view(SIDE, SIDE, rows, columns, -1).permute(2, 0, 3, 1, 4)
-        made = made.reshape(1, SIDE * rows, SIDE * columns, -1) + bias
-        return made.permute(0, 3, 1, 2)[:, :, :height, :width]
+        return made.view(SIDE, SIDE, rows, columns, -1).permute(2, 0, 3, 1, 4)
 
 
 def quicken(network: nn.Module) -> None:
