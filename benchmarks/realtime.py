@@ -46,7 +46,7 @@ def realtime() -> dict[str, object]:
     paper = Paper(1).requires_grad_(requires_grad=False)
     paper_s = steady(lambda: eager(paper, square, paper.rows), runs=SLOW_RUNS)
     slim_s = steady(lambda: eager(known.network, square, row))
-    precisions = ["float32", *(["bfloat16"] if bfloat16_is_fast(row.device) else [])]
+    precisions = ["float32", "int8", *(["bfloat16"] if bfloat16_is_fast(row.device) else [])]
     rows = {}
     for kind in engines.installed():
         for precision in precisions:

@@ -59,6 +59,21 @@ def test_bfloat16_paints_nearly_the_same(network, kind):
 
 
 @runs_graphs
+@pytest.mark.parametrize("kind", ["onnxruntime", "openvino"])
+def test_8_bits_in_the_deepest_maps_paint_nearly_the_same(network, kind):
+    import onnx
+
+    engine = engines.start(network, kind=kind, precision="int8")
+    plain = network(_picture(64, 64), network.rows[:1])
+    difference = engine(_picture(64, 64), network.rows[:1]) - plain
+    assert 1e-5 < float(difference.square().mean().sqrt()) < 0.05 * float(plain.std())
+    nodes = onnx.load(engines._in_8_bits(network)).graph.node
+    assert sum(node.op_type == "QuantizeLinear" for node in nodes) >= 2
+    with pytest.raises(OptionError, match="precision of torch must be float32, bfloat16"):
+        engines.start(network, kind="torch", precision="int8")
+
+
+@runs_graphs
 def test_a_painting_stays_when_the_next_is_made(network):
     engine = engines.start(network, kind="openvino", precision="float32")
     first = engine(_picture(32, 32), network.rows[:1])
@@ -88,7 +103,7 @@ def test_what_is_not_there_is_refused(network, monkeypatch):
         OptionError, match="engine must be one of auto, torch, onnxruntime, openvino"
     ):
         engines.start(network, kind="tensorrt")
-    with pytest.raises(OptionError, match="precision must be one of auto, float32, bfloat16"):
+    with pytest.raises(OptionError, match="precision must be one of auto, float32, bfloat16, int8"):
         engines.start(network, precision="int4")
     monkeypatch.setattr(export, "find_spec", lambda _: None)
     with pytest.raises(ExtraError, match=r"pip install 'impasto\[fast\]'"):

@@ -45,7 +45,7 @@ class Johnson(Options):
     engine: Literal["auto", "torch", "onnxruntime", "openvino"] = Field(
         "torch", description="what runs the network; auto is the quickest here", **ADVANCED
     )
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
+    precision: Literal["auto", "float32", "bfloat16", "int8"] = Field(
         "auto", description="auto is bfloat16 where the processor has it", **ADVANCED
     )
 

@@ -26,6 +26,7 @@ from impasto.core.errors import OptionError
 from impasto.core.tensors import Image
 from impasto.nets.export import export, need
 from impasto.nets.fetch import build, cache_folder
+from impasto.nets.quantize import quantize
 from impasto.nets.transformer import Transformer
 from impasto.nets.vgg import bfloat16_is_fast
 from impasto.nets.winograd import quicken
@@ -38,8 +39,8 @@ NEEDS = {
 """Engines, and the packages of each."""
 PRECISIONS = {
     "torch": ("float32", "bfloat16"),
-    "onnxruntime": ("float32",),
-    "openvino": ("float32", "bfloat16"),
+    "onnxruntime": ("float32", "int8"),
+    "openvino": ("float32", "bfloat16", "int8"),
 }
 """What each engine can calculate with."""
 TRIED = (256, 256)
@@ -86,8 +87,8 @@ def start(network: Transformer, *, kind: str = "auto", precision: str = "auto") 
     Args:
         network: in float32; one that is not on the processor is always run by torch.
         kind: "auto", "torch", "onnxruntime" or "openvino"; auto is the quickest that is installed.
-        precision: "auto", "float32" or "bfloat16"; auto is bfloat16 where the device is quick at it
-            and the engine has it.
+        precision: "auto", "float32", "bfloat16" or "int8", which is float32 but for the deepest
+            maps; auto is bfloat16 where the device is quick at it and the engine has it.
 
     Raises:
         OptionError: there is no such engine, or it cannot calculate like this.
@@ -128,7 +129,8 @@ def _candidates(kind: str, precision: str, *, fast: bool) -> list[tuple[str, str
 def _started(network: Transformer, kind: str, precision: str) -> Engine:
     if kind == "torch":
         return _Torch(network, precision)
-    return _opened(kind, precision, _graph(network), network.multiple, torch.get_num_threads())
+    graph = _in_8_bits(network) if precision == "int8" else _graph(network)
+    return _opened(kind, precision, graph, network.multiple, torch.get_num_threads())
 
 
 class _Torch:
@@ -179,7 +181,7 @@ class _OpenVino:
 
         self.precision, self.multiple = precision, multiple
         self.settings = {
-            "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
+            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
             "INFERENCE_NUM_THREADS": threads,
             "PERFORMANCE_HINT": "LATENCY",
         }
@@ -214,6 +216,15 @@ def _graph(network: Transformer) -> Path:
     digest.update(str(network.rows.shape[1]).encode())
     path = cache_folder() / "engines" / f"{digest.hexdigest()[:24]}.onnx"
     return build(path, lambda part: export(network, part))
+
+
+def _in_8_bits(network: Transformer) -> Path:
+    """The graph with its deepest convolutions in 8 bits, as their numbers are in all its styles."""
+    need("onnxruntime", extra="fast")
+    graph = _graph(network)
+    digest = hashlib.sha256(graph.name.encode() + network.rows.detach().numpy().tobytes())
+    path = graph.with_name(f"{digest.hexdigest()[:24]}-8.onnx")
+    return build(path, lambda part: quantize(graph, part, rows=network.rows))
 
 
 def _quickest(network: Transformer, pairs: Sequence[tuple[str, str]]) -> tuple[str, str]:
