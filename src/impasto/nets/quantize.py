@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,7 +36,7 @@ def quantize(graph: Path, path: Path, *, rows: Tensor) -> None:
         def __init__(self) -> None:
             self.fed = _fed(rows)
 
-        def get_next(self) -> dict | None:
+        def get_next(self) -> Any:  # None at the end, which its base does not say.
             return next(self.fed, None)
 
     with _silence():
