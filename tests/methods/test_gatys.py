@@ -99,10 +99,10 @@ def test_more_strength_is_more_style_and_less_content(eyes: VGG) -> None:
 def test_the_weight_of_content_falls_with_strength_to_a_trace() -> None:
     content = [content_weight(s / 100) for s in range(1, 101)]
     assert content == sorted(content, reverse=True)
-    # Each quarter of the way down less than half of the weight is left, and a trace at its end.
+    # Each quarter of the way takes at least four tenths of the weight, and leaves a trace.
     quarters = [content_weight(s) for s in (0.25, 0.5, 0.75, 1.0)]
-    assert all(b <= 0.51 * a for a, b in pairwise(quarters))
-    assert 0 < content[-1] < 0.03
+    assert all(b <= 0.61 * a for a, b in pairwise(quarters))
+    assert 0 < content[-1] <= 0.03
 
 
 # --- styles --------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ from impasto.training.sheet import squares
 FILE = "network.safetensors"
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT_LAYER = "relu4_2"
-CONTENT_WEIGHT, CONTENT_TRACE = 0.06, 0.02
+CONTENT_WEIGHT, CONTENT_TRACE = 0.06, 0.03
 """As `gatys` weighs its content: the first times (1 − s) / s, and the second, at strength s."""
 WEAKEST = 0.05
 """The weakest strength that is trained, but for 0."""
