@@ -75,6 +75,8 @@ class Taken(NamedTuple):
 class Paced:
     """The frames of a file at the pace in which they were filmed; what is late is passed over.
 
+    The first is there at once, and time begins when the second is asked for.
+
     Args:
         shots: one after another.
         clock: by which they are due.
@@ -83,12 +85,14 @@ class Paced:
     def __init__(self, shots: Iterable[Shown], clock: Clock) -> None:
         self.shots, self.clock, self.dropped = iter(shots), clock, 0
         self.ahead: Shown | None = None
-        self.begin: float | None = None
+        self.begun, self.begin = False, 0.0
 
     def take(self) -> Taken | None:
         """The latest frame that is due, or else the next, waited for; None at the end."""
-        if self.begin is None:
-            self.begin = self.clock.now()
+        if not self.begun:
+            self.begun, first = True, next(self.shots, None)
+            return first and Taken(first, self.clock.now())
+        self.begin = self.begin or self.clock.now()
         due = self.clock.now() - self.begin
         chosen = self.ahead or next(self.shots, None)
         # Frames that would be due by the time they are decoded are the next call's.
@@ -285,8 +289,11 @@ def live(feed: Paced | Newest, palette: Paints, *, long_side: int, clock: Clock)
         long_side: of the painted frames at most, in pixels.
         clock: that of the feed.
     """
-    tally = Tally(clock.now())
+    tally: Tally | None = None
     while (taken := feed.take()) is not None:
         image = palette.paint(taken.shot.image(long_side=long_side))
-        tally.count(taken, clock.now())
+        now = clock.now()
+        if tally is None:  # Until then all was made ready, which counts for nothing.
+            tally, taken = Tally(now), taken._replace(due=now)
+        tally.count(taken, now)
         yield Seen(image, taken.due - tally.begin, palette.words, tally, feed.dropped)
