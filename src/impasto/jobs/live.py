@@ -91,7 +91,7 @@ class Paced:
         """The latest frame that is due, or else the next, waited for; None at the end."""
         if not self.begun:
             self.begun, first = True, next(self.shots, None)
-            return first and Taken(first, self.clock.now())
+            return None if first is None else Taken(first, self.clock.now())
         self.begin = self.begin or self.clock.now()
         due = self.clock.now() - self.begin
         chosen = self.ahead or next(self.shots, None)
