@@ -1,3 +1,6 @@
+from functools import partial
+
+import numpy as np
 import pytest
 import torch
 from skimage import data
@@ -7,8 +10,11 @@ from impasto.core.contract import Frame, Style
 from impasto.core.errors import MediaError, OptionError
 from impasto.media.image import write
 from impasto.methods.analogies import Analogies
-from impasto.ops.color import grey, luma
+from impasto.ops.color import luma
+from impasto.ops.filters import learnt
+from impasto.ops.patches import nearest
 from impasto.ops.resample import resize
+from impasto.ops.smooth import blurred
 
 
 def picture(height=64, width=80, *, seed=0):
@@ -22,8 +28,9 @@ def picture(height=64, width=80, *, seed=0):
 
 
 def photograph(name, side):
-    pixels = torch.from_numpy(getattr(data, name)()[:400, :400].copy()).permute(2, 0, 1)[None]
-    return grey(resize(pixels / 255, (side, side))).contiguous()
+    pixels = np.atleast_3d(getattr(data, name)())[:400, :400]
+    pixels = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].expand(1, 3, -1, -1)
+    return resize(pixels / 255, (side, side)).contiguous()
 
 
 def blur(image):
@@ -70,36 +77,54 @@ def test_the_identity_is_learnt():
     a, b = picture(), picture(56, 72, seed=1)
     assert equal(apply(a, a, a), a) == 1
     for channels in ("color", "luminance"):
-        out = apply(a, a, b, transfer="changes", channels=channels)
+        out = apply(a, a, b, transfer="filter", channels=channels)
         assert equal(out, b) >= 0.99
 
 
-def test_a_blur_is_learnt():
-    a, b = (photograph(name, side) for name, side in (("astronaut", 192), ("chelsea", 176)))
-    out = apply(a, blur(a), b, transfer="changes", kappa=0, style_scale=192 / 176)
-    assert psnr(out, blur(b)) >= 30
-    assert psnr(out, blur(b)) > psnr(b, blur(b)) + 0.3
+PAIRS = [("astronaut", "coffee"), ("coffee", "astronaut"), ("camera", "chelsea")]
+pairs = pytest.mark.parametrize(("one", "other"), PAIRS)
 
 
-def test_the_tree_finds_nearly_what_the_exact_search_finds():
-    from impasto.methods import analogies
-    from impasto.ops.coherence import Search
-    from impasto.ops.neighborhoods import FINE, gathered
+@pairs
+def test_a_blur_is_learnt(one, other):
+    a, b = photograph(one, 112), photograph(other, 96)
+    soft = partial(blurred, sigma=2.5)
+    out = apply(a, soft(a), b, transfer="filter", kappa=0, style_scale=112 / 96)
+    assert psnr(b, soft(b)) < 27
+    assert psnr(out, soft(b)) >= 45
 
-    rows = gathered(picture()[0].numpy(), FINE)
-    wanted = torch.from_numpy(gathered(picture(seed=1)[0].numpy(), FINE))
+
+@pairs
+def test_what_is_not_linear_is_learnt_too(one, other):
+    """A maximum over squares, better than by the linear filter alone and by nothing."""
+    a, b = photograph(one, 112), photograph(other, 96)
+    grown = [F.max_pool2d(F.pad(each, (2, 2, 2, 2), mode="replicate"), 5, 1) for each in (a, b)]
+    out = apply(a, grown[0], b, transfer="filter", kappa=0, style_scale=112 / 96)
+    linear = learnt(a, grown[0])(b).clamp(0, 1)
+    assert psnr(out, grown[1]) > psnr(linear, grown[1]) + 0.3
+    assert psnr(out, grown[1]) > psnr(b, grown[1]) + 2
+
+
+def test_a_blurred_picture_is_made_sharper_than_by_bicubic_interpolation():
+    sharp = photograph("astronaut", 160), photograph("coffee", 160)
+    a, b = (
+        F.interpolate(F.avg_pool2d(each, 2), scale_factor=2, mode="bicubic").clamp(0, 1)
+        for each in sharp
+    )
+    out = apply(a, sharp[0], b, transfer="filter", kappa=0)
+    assert psnr(out, sharp[1]) > psnr(b, sharp[1]) + 0.3
+
+
+@pytest.mark.parametrize("transfer", ["pixels", "filter"])
+def test_patchmatch_paints_nearly_what_the_exact_search_paints(transfer):
+    """Measured by how far the windows of the two results are from the nearest in A'."""
+    a, filtered, b = picture(), blur(picture()), picture(48, 56, seed=1)
     away = {}
-    for name, components, apart in (
-        ("exact", None, 0.0),
-        ("tree", analogies.COMPONENTS, analogies.APART),
-    ):
-        search = Search(rows, components=components)
-        found = search.nearest((wanted.numpy() - search.mean) @ search.axes, apart=apart)
-        away[name] = (wanted - torch.from_numpy(rows[found])).norm(dim=1)
-    brute = torch.cdist(wanted.double(), torch.from_numpy(rows).double()).amin(1).float()
-    torch.testing.assert_close(away["exact"], brute, atol=1e-4, rtol=1e-4)
-    assert away["tree"].mean() < 1.2 * away["exact"].mean()
-    assert (away["tree"] >= brute - 1e-4).all()
+    for search in ("patchmatch", "exact"):
+        out = apply(a, filtered, b, search=search, transfer=transfer, style_scale=80 / 56)
+        rows = [torch.cat([luma(p), luma(q)], 1) for p, q in ((b, out), (a, filtered))]
+        away[search] = float(nearest(*rows, patch=5).distance.sqrt().mean())
+    assert away["patchmatch"] < 1.1 * away["exact"]
 
 
 def test_with_much_coherence_large_pieces_are_copied_whole():

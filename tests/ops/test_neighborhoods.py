@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import torch
 
-from impasto.ops.coherence import _waves
 from impasto.ops.neighborhoods import CAUSAL, COARSE, FINE, gathered, gaussian_pyramid, steered
 
 
@@ -24,22 +23,6 @@ def test_the_causal_window_is_what_comes_before():
     assert len(CAUSAL) == 12
     assert sorted([*CAUSAL, (0, 0), *((-y, -x) for y, x in CAUSAL)]) == sorted(FINE)
     assert all(y < 0 or (y == 0 and x < 0) for y, x in CAUSAL)
-
-
-@pytest.mark.parametrize("size", [(1, 1), (7, 5), (3, 30)])
-def test_waves_visit_every_pixel_after_all_that_it_sees(size):
-    height, width = size
-    order = np.full((height, width), -1)
-    done = 0.0
-    for number, (done, y, x) in enumerate(_waves(height, width)):  # noqa: B007
-        assert (order[y, x] == -1).all()
-        order[y, x] = number
-    assert done == 1
-    assert (order >= 0).all()
-    for v, u in np.ndindex(height, width):
-        seen = [(v + y, u + x) for y, x in CAUSAL]
-        inside = [(y, x) for y, x in seen if y >= 0 and 0 <= x < width]
-        assert all(order[place] < order[v, u] for place in inside)
 
 
 def test_a_pyramid_keeps_ramps_and_halves_sizes():

@@ -1,22 +1,20 @@
 """Style as a set of patches, each to be found in the style as it is."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.core.tensors import Features, Mask
 from impasto.losses.loss import Scalar, mapped
+from impasto.ops.patches import nearest, patchmatch
 
 SIDE = 3
 """Positions along a side of a patch, as in the paper."""
-MOST = 2048
-"""Patches of a style that are kept; of more, as many are drawn."""
-CHUNK = 4096
-"""Patches that are compared with those of a style at once."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +24,15 @@ class Patches:
     Li and Wand, "Combining Markov Random Fields and Convolutional Neural Networks for Image
     Synthesis", CVPR 2016, equations 2 and 3. Nearest is what has the greatest correlation after the
     mean of each picture is taken away, as in Kolkin et al., "Neural Neighbor Style Transfer", arXiv
-    2203.13215, section 3.2. Of many patches of a style `MOST` are drawn.
+    2203.13215, section 3.2. It is looked for by PatchMatch.
 
     The patches of several styles cannot be added up; their losses are.
 
     Attributes:
         layer: the layer to look at.
         metric: (C, C) matrix M; with it the features are M f.
-        seed: of the patches that are drawn.
+        seed: of the search.
+        exact: compare all patches instead.
     """
 
     blends: ClassVar[bool] = False
@@ -41,46 +40,55 @@ class Patches:
     layer: str
     metric: Tensor | None = None
     seed: int = 0
+    exact: bool = False
 
-    def measure(self, features: Features, guide: Mask | None = None) -> Float[Tensor, "P D"]:
-        """The patches of a style; with a guide those of which at least half counts."""
-        patches = _patches(mapped(features[self.layer], self.metric))
-        if guide is not None:
-            seen = _seen(guide)
-            patches = patches[seen >= 0.5 * seen.max()]
-        if len(patches) > MOST:
-            generator = torch.Generator().manual_seed(self.seed)
-            drawn = torch.randperm(len(patches), generator=generator)[:MOST].sort().values
-            patches = patches[drawn.to(patches.device)]
-        return patches
+    def measure(self, features: Features, guide: Mask | None = None) -> Float[Tensor, "1 K h w"]:
+        """The features of a style and, as one channel more, how much each position counts."""
+        f = mapped(features[self.layer], self.metric)
+        return torch.cat([f, torch.ones_like(f[:, :1]) if guide is None else guide.to(f)], 1)
 
     def __call__(
-        self, features: Features, target: Float[Tensor, "P D"], guide: Mask | None = None
+        self, features: Features, target: Float[Tensor, "1 K h w"], guide: Mask | None = None
     ) -> Scalar:
-        """How far the patches are from their nearest ones, ≥ 0."""
-        f = features[self.layer]
-        patches = _patches(mapped(f, self.metric))
-        near = target[_nearest(patches.detach(), target, kind=f.dtype)]
-        weights = patches.new_ones(len(patches)) if guide is None else _seen(guide)
-        far = (weights @ (patches - near).square()).sum()
-        return far / (weights @ near.square()).sum().clamp_min(1e-12)
+        """How far the patches are from their nearest ones, ≥ 0.
+
+        Of a style those count that lie in its guide by at least half.
+        """
+        f = mapped(features[self.layer], self.metric)
+        known, seen = target[:, :-1], target[:, -1:]
+        # A map that is smaller than a patch is one patch.
+        side = min(SIDE, *f.shape[2:], *known.shape[2:])
+        counted = _averaged(seen, side)
+        near = _cut(known, self._nearest(f, known, counted >= 0.5 * counted.max(), seen, side))
+        weights = _averaged(torch.ones_like(f[:, :1]) if guide is None else guide, side).flatten()
+        far = (F.unfold(f, side)[0].mT - near).square()
+        return (weights @ far).sum() / (weights @ near.square()).sum().clamp_min(1e-12)
+
+    @torch.no_grad()
+    def _nearest(
+        self, f: Tensor, known: Tensor, allowed: Bool[Tensor, "h w"], seen: Tensor, side: int
+    ) -> Tensor:
+        """The positions, (side², P), of the patch with the greatest correlation for each patch."""
+        mean = (seen * known).sum((2, 3), keepdim=True) / seen.sum().clamp_min(1e-12)
+        search = nearest
+        if not self.exact:
+            search = partial(patchmatch, generator=torch.Generator().manual_seed(self.seed))
+        found = search(
+            f - f.mean((2, 3), keepdim=True),
+            known - mean,
+            patch=side,
+            by="correlation",
+            allowed=allowed,
+        ).index.flatten()
+        numbers = torch.arange(known[0, 0].numel(), device=f.device).view(known.shape[2:])
+        return numbers.unfold(0, side, 1).unfold(1, side, 1).flatten(0, 1).flatten(1)[found].mT
 
 
-def _patches(features: Float[Tensor, "1 C h w"]) -> Float[Tensor, "P D"]:
-    # A map that is smaller than a patch is one patch.
-    side = min(SIDE, *features.shape[2:])
-    return F.unfold(features, side)[0].mT
+def _cut(features: Tensor, places: Int[Tensor, "n P"]) -> Float[Tensor, "P D"]:
+    """The patches at these positions, as rows of `F.unfold`."""
+    return features[0].flatten(1)[:, places].flatten(0, 1).mT
 
 
-def _seen(guide: Mask) -> Float[Tensor, " P"]:
+def _averaged(guide: Mask, side: int) -> Tensor:
     """How much of each patch counts."""
-    return F.avg_pool2d(guide, min(SIDE, *guide.shape[2:]), stride=1).flatten()
-
-
-def _nearest(
-    patches: Float[Tensor, "P D"], target: Float[Tensor, "Q D"], *, kind: torch.dtype
-) -> Tensor:
-    """The row of the target with the greatest correlation, for each patch."""
-    known = F.normalize(target - target.mean(0), dim=1).to(kind)
-    wanted = (patches - patches.mean(0)).to(kind)
-    return torch.cat([(part @ known.mT).argmax(1) for part in wanted.split(CHUNK)])
+    return F.avg_pool2d(guide, side, stride=1)[0, 0]

@@ -6,15 +6,16 @@ pixel of A' around which A and A' look most like B and what there is of B' alrea
 is `ops.coherence`. Departures:
 
 1. A need not be given: it is made from A' by smoothing that stops at edges.
-2. Neighbourhoods are compared along their principal components. Candidates come from a k-d tree
-   there, and are at most 1 + `APART` times as far as the nearest.
-3. Pixels that do not see each other are found at once; the result is that of scan-line order.
-4. Before a level is scanned, B' is guessed from the coarser level, at the coarsest from A and B
-   alone. So pixels that are not there yet, and those beyond the border, are no special case.
-5. `transfer="changes"` adds A' - A to B in place of copying A', for filters that change little.
-6. `strength` is the weight of A and B beside A' and B', as odds: 1 in the middle, where the paper
+2. The nearest place is looked for by PatchMatch in place of a tree: before a level is scanned, by
+   all that is known of B and B' then, and during the scan among the neighbours' and by chance.
+3. Before a level is scanned, B' is guessed in this way, from the coarser level or from chance. So
+   pixels that are not there yet, and those beyond the border, are no special case.
+4. `transfer="filter"` finds the linear filter that best explains A' by A, and does it to B. What it
+   misses is copied as an analogy, averaged over what neighbours say, and less the less they agree.
+   The paper copies pixels, so that what A does not show cannot be filtered.
+5. `strength` is the weight of A and B beside A' and B', as odds: 1 in the middle, where the paper
    is. Below it the content also shows through, so that 0 returns it.
-7. Several styles serve as one larger picture; their weights play no part.
+6. Several styles serve as one larger picture; their weights play no part.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ import numpy as np
 import torch
 from jaxtyping import Int
 from pydantic import Field
+from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.core.contract import Cost, Frame, Style, Stylizer, Task
@@ -34,16 +36,15 @@ from impasto.core.options import Options
 from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
 from impasto.media.image import load
-from impasto.ops.coherence import Found, Pixels, Rows, Search, scan
+from impasto.ops.coherence import Found, Pixels, Rows, scan
 from impasto.ops.color import luma, with_luma
+from impasto.ops.filters import learnt
 from impasto.ops.neighborhoods import CAUSAL, COARSE, FINE, gathered, gaussian_pyramid, steered
+from impasto.ops.patches import patchmatch
 from impasto.ops.resample import fit, resize
 from impasto.ops.smooth import guided
 from impasto.universal.matching import confined
 
-APART = 1.0
-COMPONENTS = 20
-"""Principal components that are kept."""
 COARSEST, MOST = 8, 7
 """Pixels of the short side of the coarsest level at least, and levels at most."""
 TRACE = 0.02
@@ -76,8 +77,8 @@ class Analogies(Options):
     channels: Literal["color", "luminance"] = Field(
         "color", description="what is copied; luminance leaves the content its colours"
     )
-    transfer: Literal["pixels", "changes"] = Field(
-        "pixels", description="copy the style's pixels, or how they differ from the unfiltered"
+    transfer: Literal["pixels", "filter"] = Field(
+        "pixels", description="copy the style's pixels, or filter the content as it was filtered"
     )
     start: Literal["content", "noise"] = Field(
         "content", description="noise gives the texture of the style alone"
@@ -88,8 +89,8 @@ class Analogies(Options):
     levels: int | None = Field(
         None, ge=1, le=10, description="levels of the pyramid; to size by default", **ADVANCED
     )
-    search: Literal["tree", "exact"] = Field(
-        "tree", description="exact finds the very nearest, slowly", **ADVANCED
+    search: Literal["patchmatch", "exact"] = Field(
+        "patchmatch", description="exact finds the very nearest, slowly", **ADVANCED
     )
 
     def cost(self, task: Task) -> Cost:
@@ -171,13 +172,12 @@ class _Analogy:
         self.b = [self._seen(each, edges=True) for each in self.pictures[2]]
         odds = max((1 - options.strength) / options.strength, TRACE)
         self.weight = 0.0 if options.start == "noise" else odds**0.5
-        exact = options.search == "exact"
-        self.apart, self.components = (0.0, None) if exact else (APART, COMPONENTS)
 
     def _remapping(self, a: Image, b: Image) -> tuple[float, float]:
         """Gain and shift that give A's luminance mean and deviation of B's (section 3.4)."""
         alone = self.options.start == "noise"
-        if alone or not self.options.remap or self.options.features == "color":
+        learns = self.options.transfer == "filter" or self.options.features == "color"
+        if alone or learns or not self.options.remap:
             return 1.0, 0.0
         own, wanted = luma(a), luma(b)
         # An eight-bit step keeps a plain picture from being blown up.
@@ -235,19 +235,29 @@ class _Analogy:
         ours = self._rows(self.a[number], above_a)
         theirs = self._rows(self.b[number], above_b)
         pixels, base = filtered, None
-        if self.options.transfer == "changes":
-            pixels, base = filtered - self.a[number][: len(filtered)], self.b[number]
-            base = base[: len(filtered)]
+        if self.options.transfer == "filter":
+            linear, base = self._linear(number)
+            pixels = filtered - linear
         return scan(
-            Search(np.hstack([ours, gathered(filtered, CAUSAL)]), components=self.components),
+            np.hstack([ours, gathered(filtered, CAUSAL)]),
             theirs,
             pixels,
             guess=self._guess(number, coarse, ours, theirs),
             base=base,
             penalty=1 + self.options.kappa * 0.5 ** (len(self.b) - 1 - number),
-            apart=self.apart,
+            exact=self.options.search == "exact",
+            seed=self.seed,
             told=told,
         )
+
+    def _linear(self, number: int) -> tuple[Pixels, Pixels]:
+        """What the linear part of the filter makes of A and of B, as they are seen."""
+        filtered = torch.from_numpy(self.filtered[number])[None]
+        plain, own = (
+            torch.from_numpy(each[number][: filtered.shape[1]])[None] for each in (self.a, self.b)
+        )
+        linear = learnt(plain, filtered)
+        return linear(plain)[0].numpy(), linear(own)[0].numpy()
 
     def _rows(self, plain: Pixels, above: tuple[Pixels, Pixels] | None) -> Rows:
         """What is known of each pixel of A or B before the scan.
@@ -266,33 +276,56 @@ class _Analogy:
     def _guess(
         self, number: int, coarse: Found | None, ours: Rows, theirs: Rows
     ) -> Int[np.ndarray, "h w"]:
-        """Pixels of A' to begin with."""
+        """Pixels of A' to begin with: those of the coarser level, bettered by PatchMatch."""
+        generator = torch.Generator().manual_seed(self.seed)
+        size, own = self.b[number].shape[1:], self.a[number].shape[1:]
+        images = [
+            torch.from_numpy(rows).view(1, *shape, -1).permute(0, 3, 1, 2)
+            for rows, shape in ((theirs, size), (ours, own))
+        ]
+        start = None if coarse is None else torch.from_numpy(self._finer(number, coarse))
+        return patchmatch(*images, patch=1, start=start, generator=generator).index.numpy()
+
+    def _finer(self, number: int, coarse: Found) -> Int[np.ndarray, "h w"]:
+        """What was found at the coarser level, in numbers of this one."""
         (rows, columns), size = self.a[number].shape[1:], self.b[number].shape[1:]
-        if coarse is not None:
-            above = self.a[number - 1].shape[2]
-            index = _above(coarse.source.shape[1], size)
-            found = coarse.source.ravel()[index].reshape(size)
-            y, x = np.arange(size[0])[:, None] % 2, np.arange(size[1]) % 2
-            v = np.minimum(2 * (found // above) + y, rows - 1)
-            return v * columns + np.minimum(2 * (found % above) + x, columns - 1)
-        if not self.weight:
-            return np.random.default_rng(self.seed).integers(0, rows * columns, size)
-        search = Search(ours, components=self.components)
-        wanted = (theirs - search.mean) @ search.axes
-        return search.nearest(wanted, apart=self.apart).reshape(size)
+        above = self.a[number - 1].shape[2]
+        found = coarse.source.ravel()[_above(coarse.source.shape[1], size)].reshape(size)
+        y, x = np.arange(size[0])[:, None] % 2, np.arange(size[1]) % 2
+        v = np.minimum(2 * (found // above) + y, rows - 1)
+        return v * columns + np.minimum(2 * (found % above) + x, columns - 1)
 
     def _picture(self, source: Int[np.ndarray, "h w"], *, number: int) -> Image:
         """What the matches of a level make of its pictures."""
         a, filtered, b = (pyramid[number] for pyramid in self.pictures)
         index = torch.from_numpy(source)
         taken = filtered.flatten(2)[:, :, index]
-        if self.options.transfer == "changes":
-            taken = b + self.gain * (taken - a.flatten(2)[:, :, index])
+        if self.options.transfer == "filter":
+            expected = learnt(a, filtered)
+            missed = _agreed(filtered - expected(a), index)
+            taken = expected(b) + self.gain * missed
         elif self.options.channels == "luminance":
             taken = self._remapped(taken)
         if self.options.channels == "luminance":
             taken = with_luma(b, luma(taken - b))
         return taken.clamp(0, 1)
+
+
+def _agreed(image: Image, index: Int[Tensor, "h w"]) -> Image:
+    """The mean of what a pixel and its neighbours say of it, each from where it was copied.
+
+    The less they agree, the nearer to 0 it is: Wiener's estimate.
+    """
+    rows, columns = image.shape[2:]
+    (height, width), votes = index.shape, []
+    y, x = torch.arange(height)[:, None], torch.arange(width)
+    for down, right in FINE:
+        near = index[(y + down).clamp(0, height - 1), (x + right).clamp(0, width - 1)]
+        v = (near // columns - down).clamp(0, rows - 1)
+        u = (near % columns - right).clamp(0, columns - 1)
+        votes.append(image[:, :, v, u])
+    variance, mean = torch.var_mean(torch.cat(votes), 0, correction=0, keepdim=True)
+    return mean * mean.square() / (mean.square() + variance).clamp_min(1e-12)
 
 
 def _above(columns: int, size: tuple[int, ...]) -> Int[np.ndarray, " n"]:

@@ -6,7 +6,7 @@ Structural Image Editing", SIGGRAPH 2009). Patches lie wholly inside, so a pictu
 (H - patch + 1) × (W - patch + 1) of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -14,11 +14,13 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.core.errors import OptionError
+
+By = Literal["distance", "correlation"]
 
 BAND = 64
 """Rows of patches that one thread works on; it decides about the result, so it is fixed."""
@@ -46,7 +48,8 @@ def nearest(
     source: Float[Tensor, "1 C G V"],
     *,
     patch: int,
-    by: Literal["distance", "correlation"] = "distance",
+    by: By = "distance",
+    allowed: Bool[Tensor, "g v"] | None = None,
 ) -> Matches:
     """The nearest patch of all, of equally near ones the first up to rounding.
 
@@ -57,6 +60,7 @@ def nearest(
         by: distance is the squared one; correlation is the cosine of the angle between two patches
             (Li and Wand, "Combining Markov Random Fields and Convolutional Neural Networks for
             Image Synthesis", CVPR 2016, equation 3).
+        allowed: which patches of the source may be found, one at least; all by default.
 
     Raises:
         OptionError: a patch does not fit.
@@ -73,6 +77,8 @@ def nearest(
         shift = torch.zeros_like(known[0])
         keys = F.normalize(known, dim=1).T.contiguous()
         bias = torch.zeros_like(keys[0])
+    if allowed is not None:
+        bias = bias.masked_fill(~allowed.flatten(), -torch.inf)
     chunks = rows.split(max(1, _ENTRIES // len(known)))
     best = [torch.addmm(bias, chunk - shift, keys).argmax(1) for chunk in chunks]
     distances = [
@@ -86,6 +92,8 @@ def patchmatch(
     source: Float[Tensor, "1 C G V"],
     *,
     patch: int = 7,
+    by: By = "distance",
+    allowed: Bool[Tensor, "g v"] | None = None,
     iterations: int = 5,
     start: Int[Tensor, "h w"] | None = None,
     generator: torch.Generator,
@@ -100,8 +108,10 @@ def patchmatch(
         target: a picture or features.
         source: of as many channels.
         patch: side of a patch.
+        by: as in `nearest`.
+        allowed: which patches of the source may be found, one at least; all by default.
         iterations: how often every patch is visited.
-        start: matches to begin with, as in `Matches`; chance by default.
+        start: matches to begin with, as in `Matches`, all of them allowed; chance by default.
         generator: of all chance.
 
     Raises:
@@ -109,25 +119,38 @@ def patchmatch(
     """
     from impasto.ops.propagation import measure, sweep
 
-    (height, width), (rows, columns) = _sizes(target, source, patch)
+    size, own = _sizes(target, source, patch)
+    if allowed is None:
+        allowed = torch.ones(own, dtype=torch.bool)
     if start is None:
-        start = torch.randint(rows * columns, (height, width), generator=generator)
+        choices = allowed.flatten().nonzero()[:, 0]
+        drawn = torch.randint(len(choices), size, generator=generator)
+        start = choices[drawn.to(choices.device)]
     seed = int(torch.randint(2**62, (), generator=generator))
     found = start.cpu().numpy().astype(np.int32)
-    ours, theirs = (np.ascontiguousarray(_interleaved(each)) for each in (target, source))
-    channels = target.shape[1]
-    distance = np.empty((height, width), np.float32)
-    _in_bands(partial(measure, ours, theirs, found, distance, channels, patch), height)
+    pair = tuple(np.ascontiguousarray(_interleaved(each)) for each in (target, source))
+    plain = np.ones(size, np.float32), np.ones(own, np.float32)
+    gains, scales = plain if by == "distance" else _inverse_norms(target, source, patch)
+    scales = np.where(allowed.cpu().numpy(), scales, np.float32(0))
+    distance = np.empty(size, np.float32)
+    _in_bands(partial(measure, *pair, gains, scales, found, distance, patch), size[0])
     for iteration in range(iterations):
-        before = found.copy()
-        step = 1 if iteration % 2 == 0 else -1
-        work = partial(
-            sweep, ours, theirs, before, found, distance, channels, patch, step, seed + iteration
-        )
-        _in_bands(work, height)
+        before, step = found.copy(), 1 if iteration % 2 == 0 else -1
+        state = gains, scales, before, found, distance
+        _in_bands(partial(sweep, *pair, *state, patch, step, seed + iteration), size[0])
+    if by == "correlation":
+        _in_bands(partial(measure, *pair, *plain, found, distance, patch), size[0])
     device = target.device
     index = torch.from_numpy(found).to(device, torch.int64)
     return Matches(index, torch.from_numpy(distance).to(device))
+
+
+def _inverse_norms(target: Tensor, source: Tensor, patch: int) -> Iterator[np.ndarray]:
+    """One over the length of each patch: with it the nearest is what correlates most."""
+    for image in (target, source):
+        energy = image.detach().float().square().sum(1, keepdim=True)
+        length = patch * F.avg_pool2d(energy, patch, stride=1)[0, 0].clamp_min(1e-20).sqrt()
+        yield length.reciprocal().cpu().numpy()
 
 
 def _sizes(target: Tensor, source: Tensor, patch: int) -> tuple[tuple[int, int], tuple[int, int]]:
