@@ -32,7 +32,20 @@ def test_a_picture_that_shows_nothing_is_left_nearly_alone(size):
     torch.testing.assert_close(learned(flat), flat + 0.1)
 
 
-def test_channels_keep_their_means():
-    a = draw(20, 24)
-    tinted = a * 0.5 + torch.tensor([0.1, 0.2, 0.3]).view(1, 3, 1, 1)
-    torch.testing.assert_close(learnt(a, tinted)(a), tinted, atol=1e-3, rtol=0)
+def test_channels_are_mixed_as_they_were():
+    mixture = torch.tensor([[0.5, 0.3, 0.1], [0.2, 0.6, 0.1], [0.1, 0.2, 0.4]])
+    tint = lambda image: 0.1 + torch.einsum("dc,nchw->ndhw", mixture, image)  # noqa: E731
+    a, b = draw(200, 240), draw(36, 30, seed=1)
+    torch.testing.assert_close(learnt(a, tint(a), radius=2)(b), tint(b), atol=0.01, rtol=0)
+
+
+def test_a_grey_picture_shows_nothing_of_colours_so_they_are_left():
+    grey, b = draw(40, 44)[:, :1].expand(-1, 3, -1, -1), draw(36, 30, seed=1)
+    torch.testing.assert_close(learnt(grey, grey)(b), b, atol=2e-3, rtol=0)
+
+
+def test_of_a_large_picture_a_part_is_enough(monkeypatch):
+    image = blurred(draw(120, 96), sigma=0.5)
+    soft = blurred(image, sigma=1.5)
+    monkeypatch.setattr("impasto.ops.filters.MANY", 2000)
+    torch.testing.assert_close(learnt(image, soft)(image), soft, atol=5e-3, rtol=0)
