@@ -17,6 +17,7 @@ import torch
 from benchmarks import (
     analogies,
     batch,
+    controls,
     losses,
     multistyle,
     plan,
@@ -36,6 +37,8 @@ PARTS = {
     "teachers": quality.teachers,
     "losses": losses.losses,
     "regions": losses.regions,
+    "controls": controls.controls,
+    "controls_draft": controls.controls_draft,
     "universal_speed": universal.universal_speed,
     "universal_quality": universal.universal_quality,
     "auto_gain": universal.auto_gain,

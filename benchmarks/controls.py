@@ -1,46 +1,67 @@
-"""What each control takes: whole processes at 512 px, with it over without it."""
+"""What each control takes: whole processes at 512 px, with it over without it.
 
+Time is that of the processor, on one thread, which other work on the machine hardly changes.
+"""
+
+import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 from PIL import Image as Pillow
 from skimage import data
 
-from benchmarks.speed import process, stylize
+from benchmarks.speed import stylize
 
-RUNS = 3
+RUNS = 2
 SIZE = 512
+MEASURE = """
+import resource, subprocess, sys
+quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+subprocess.run([sys.executable, *sys.argv[1:]], check=True, **quiet)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024**2)
+"""
 
 
 def controls() -> dict[str, object]:
     """By default, which paints a draft and refines it."""
-    return _over("--method", "auto")
+    return _over()
 
 
 def controls_draft() -> dict[str, object]:
     """For a draft, which takes less time itself."""
-    return _over("--method", "auto", "--quality", "draft")
+    return _over("--quality", "draft")
+
+
+def _process(*arguments: str) -> tuple[float, float]:
+    """Seconds of the processor, and the most memory (GB), of one Python process."""
+    command = [sys.executable, "-c", MEASURE, *arguments]
+    threads = os.environ | {"OMP_NUM_THREADS": "1"}
+    said = subprocess.run(command, env=threads, check=True, capture_output=True)
+    seconds, gigabytes = said.stdout.split()
+    return float(seconds), float(gigabytes)
 
 
 def _over(*words: str) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        base = [*stylize(folder, SIZE, method="auto")[:-2], *words]
+        base = [*stylize(folder, SIZE, "--overwrite", *words, method="auto")]
         asked = _asked(folder)
         two = ("--style", str(folder / "other.png"))
         wanted = {"none": (), "none, two styles": two} | {
             control: (*(two if control in TWO else ()), *more) for control, more in asked.items()
         }
         runs: dict[str, list[tuple[float, float]]] = {control: [] for control in wanted}
-        process(*base)
+        _process(*base)
         # In turn, so that what else the machine does falls on all alike.
         for _ in range(RUNS):
             for control, more in wanted.items():
-                runs[control].append(process(*base, *more))
+                runs[control].append(_process(*base, *more))
     found = {
-        control: [median(run[i] for run in each) for i in (0, 1)] for control, each in runs.items()
+        control: [min(run[i] for run in each) for i in (0, 1)] for control, each in runs.items()
     }
     over = {
         control: [a / b for a, b in zip(own, found[_plain(control)], strict=True)]

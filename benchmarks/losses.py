@@ -1,19 +1,14 @@
-"""What each loss of Gatys' method gives and costs, and what its regions hold and cost."""
+"""What each loss of Gatys' method gives and costs, and what its regions hold."""
 
-import tempfile
 import time
-from pathlib import Path
 from statistics import median
 from typing import get_args
 
-import numpy as np
 import torch
-from PIL import Image as Pillow
 from torch import Tensor
 
 from benchmarks.pairs import STYLES, judging_network, pairs, picture
 from benchmarks.quality import PICTURES, need_shared, stylized, verdict
-from benchmarks.speed import process, stylize
 from impasto.core.contract import Frame, Style
 from impasto.evaluate.metrics import STYLE_LAYERS, style_distance
 from impasto.losses.choices import ContentLoss, StyleLoss
@@ -26,13 +21,13 @@ STRENGTHS = (0.25, 0.5, 0.75)
 CHOICES = {name: {"style_loss": name} for name in get_args(StyleLoss)} | {
     name: {"content_loss": name} for name in get_args(ContentLoss)[1:]
 }
-COLUMNS = ("seconds", "gram", "sliced", "content", "roughness", "pyramid")
+COLUMNS = ("processor_seconds", "gram", "sliced", "content", "roughness", "pyramid")
 HALF = 24
 """Pixels on each side of a border that belong to both regions and are not judged."""
 
 
-def losses(long_side: int = 256) -> dict[str, object]:
-    """Two judges' curves over strength of each loss, three pairs; and a sheet of them to look at.
+def losses(long_side: int = 192) -> dict[str, object]:
+    """Two judges' curves over strength of each loss, two pairs; and a sheet of them to look at.
 
     Both judges look through the exact VGG-19. One compares Gram matrices, which favours `gram`; the
     other compares whole distributions, by sorted projections, which favours `sliced`.
@@ -40,14 +35,14 @@ def losses(long_side: int = 256) -> dict[str, object]:
     need_shared()
     PICTURES.mkdir(parents=True, exist_ok=True)
     network, found, sheet = judging_network(), {}, []
-    chosen = list(pairs(long_side=long_side))[::12]
+    chosen = list(pairs(long_side=long_side))[:7:6]
     for name, options in CHOICES.items():
         for strength in STRENGTHS:
             rows = []
             for pair, content, style in chosen:
-                begin = time.perf_counter()
+                begin = time.process_time()
                 out = stylized(Gatys(strength=strength, **options), content, style)
-                seconds = time.perf_counter() - begin
+                seconds = time.process_time() - begin
                 judged = verdict(out, content, style, network)
                 row = judged.result
                 sliced = _sliced(network, out, style) / _sliced(network, content, style)
@@ -73,7 +68,7 @@ def _sliced(network, one: Tensor, other: Tensor) -> float:
     return sum(found) / len(found)
 
 
-def regions(long_side: int = 256) -> dict[str, object]:
+def regions(long_side: int = 384) -> dict[str, object]:
     """Whether each half of a picture is nearer to its own style than to that of the other half."""
     need_shared()
     PICTURES.mkdir(parents=True, exist_ok=True)
@@ -100,7 +95,6 @@ def regions(long_side: int = 256) -> dict[str, object]:
         "summary": {
             "own_over_other_median": median(ratios),
             "own_over_other_worst": max(ratios),
-            **_costs(),
         },
         "pairs": rows,
     }
@@ -115,25 +109,3 @@ def _apart(network, one: Tensor, other: Tensor) -> float:
         return style_distance(
             *(network(image.contiguous(), STYLE_LAYERS) for image in (one, other))
         )
-
-
-def _costs() -> dict[str, float]:
-    """Time and memory of a control over those without it, whole processes at 512 px."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for side, ending in ((slice(None, 512), "left"), (slice(512, None), "right")):
-            mask = np.zeros((768, 1024), np.uint8)
-            mask[:, side] = 255
-            Pillow.fromarray(mask).save(folder / f"{ending}.png")
-        plain = [*stylize(folder, 512), "--style", str(folder / "style.png")]
-        masked = [f"--mask={folder / side}.png" for side in ("left", "right")]
-        controls = {"two_regions": masked, "style_mix": ["--style-mix", "coarse,fine"]}
-        process(*plain)
-        base = [process(*plain) for _ in range(3)]
-        found = {}
-        for control, words in controls.items():
-            runs = [process(*plain, *words) for _ in range(3)]
-            for i, what in enumerate(("time", "memory")):
-                ratio = median(r[i] for r in runs) / median(b[i] for b in base)
-                found[f"{control}_{what}"] = ratio
-        return found

@@ -24,6 +24,8 @@ from impasto.wrappers.controls import Controls
 from impasto.wrappers.wrapped import Wrapped, colored, repainted
 
 CONTROLS = (
+    "strength",
+    "quality",
     "color luminance",
     "smooth",
     "mask",
@@ -41,13 +43,15 @@ MEASURED = 512
 """Long side at which the strokes of a style are measured, in pixels."""
 LEAST_SCALE, MOST_SCALE = 0.1, 10.0
 """A style is brought to no less and no more than so much of its usual size."""
-_REGIONAL = CONTROLS[5:9]
+_REGIONAL = CONTROLS[7:11]
 _STROKES = ("stroke", "style_scale")
 
 
 def taking(control: str) -> list[str]:
     """The methods that take a control."""
     known = {name: load(name) for name in names()}
+    if control in ("strength", "quality"):
+        return [name for name in known if control in fields_of(name)]
     if control in (*_REGIONAL, "stroke"):
         return [name for name, method in known.items() if hasattr(method, "regional")]
     if control == "color linear":

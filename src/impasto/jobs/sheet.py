@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from math import prod
+from math import ceil, prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -32,7 +32,7 @@ MOST = 225
 PIXELS = 40_000_000
 """Of all pictures of a sheet together."""
 WRAP = 6
-"""Pictures in a row, where only one thing varies."""
+"""Pictures in a row at most, where only one thing varies."""
 
 Axis = tuple[str, Sequence[str]]
 """A setting, and the words that it takes in turn."""
@@ -115,8 +115,9 @@ def varied(content: Source, said: Mapping[str, Any], axes: Sequence[Axis]) -> li
         ]
         for rest in product(*(values for _, values in others))
     ]
-    if not others and len(columns[1]) > WRAP:
-        rows = [rows[0][i : i + WRAP] for i in range(0, len(rows[0]), WRAP)]
+    if not others:
+        width = ceil(count / ceil(count / WRAP))
+        rows = [rows[0][i : i + width] for i in range(0, count, width)]
     return [[_cell(content, said, words) for words in row] for row in rows]
 
 

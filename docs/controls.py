@@ -1,0 +1,163 @@
+"""Draw the pictures of the pages on controls and losses, from photographs of scikit-image.
+
+`python docs/controls.py` draws all, `python docs/controls.py color presets` some of them.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from skimage import data
+
+from impasto import stylize
+from impasto.cli.main import main
+from impasto.features import Hooked
+from impasto.media.contact import contact
+from impasto.media.image import from_array, write
+from impasto.ops.resample import fit, resize
+
+PICTURES = Path(__file__).with_name("pictures")
+SIDE = 256
+QUALITY = 75
+
+
+def color() -> None:
+    """Whose colours."""
+    modes = "style,luminance,linear,linear-symmetric,histogram,content-only-colors"
+    _sheet("color", data.coffee(), "--style", ":swirl", "--vary", f"color={modes}")
+
+
+def stroke() -> None:
+    """The size of strokes, and how calm they are."""
+    words = ("--vary", "stroke=3,7,14", "--vary", "smooth=0,0.4,1")
+    _sheet("stroke", data.chelsea(), "--style", ":watercolour", *words)
+
+
+def presets() -> None:
+    """All presets."""
+    names = "quick-look,print-portrait,print-landscape,faithful,poster,graded,collage,pattern"
+    words = ("--style", ":marbling", "--vary", f"preset={names}", "--size", "224")
+    _sheet("presets", _face(), *words, quality=())
+
+
+def places() -> None:
+    """Where there is paint."""
+    photo = _face()
+    half = np.zeros(photo.shape[:2], np.uint8)
+    half[:, photo.shape[1] // 2 :] = 255
+    box = (0.1, 0.02, 0.9, 1.0)
+    two, kinds = [":swirl", ":glass"], {"match_regions": 4}
+    asked: dict[str, tuple[list[str], dict[str, object]]] = {
+        "mask, the right half": ([":swirl"], {"mask": half}),
+        "two styles, a mask each": (two, {"mask": [255 - half, half]}),
+        "subject": ([":swirl"], {"subject": box}),
+        "subject, two styles": (two, {"subject": box}),
+        "protect subject": ([":swirl"], {"subject": box, "protect": ["subject"]}),
+        "protect faces": ([":swirl"], {"protect": ["faces"]}),
+        "no match-regions": ([":dabs"], {}),
+        "match-regions 4": ([":dabs"], kinds),
+    }
+    draft = {"size": SIDE, "quality": "draft"}
+    made = [
+        _tensor(stylize(photo, styles, **draft, **more))  # type: ignore[arg-type]
+        for styles, more in asked.values()
+    ]
+    _contact("places", made, list(asked), columns=4)
+
+
+def styles() -> None:
+    """Several styles: by weight, by scale, by layer, by region."""
+    photo = data.coffee()
+    left = np.zeros(photo.shape[:2], np.uint8)
+    left[:, :300] = 255
+    one, two = ":glass", ":hatching"
+    asked: dict[str, dict[str, object]] = {
+        "glass alone": {"styles": [one]},
+        "hatching alone": {"styles": [two]},
+        "weights 3 : 1": {"styles": [f"{one}:3", f"{two}:1"]},
+        "style-mix coarse,fine": {"styles": [one, two], "style_mix": ("coarse", "fine")},
+        "style-mix fine,coarse": {"styles": [one, two], "style_mix": ("fine", "coarse")},
+        "style-mix by layer": {
+            "styles": [one, two],
+            "style_mix": ("1/1/0/0/0", "0/0/1/1/1"),
+        },
+        "style-scales 2,0.5": {"styles": [one, two], "style_scales": (2.0, 0.5)},
+        "a mask each": {"styles": [one, two], "mask": [left, 255 - left]},
+    }
+    made = [_tensor(stylize(photo, method="gatys", size=SIDE, iterations=60, **more)) for more in asked.values()]  # type: ignore[arg-type]
+    _contact("styles", made, list(asked), columns=4)
+
+
+def eyes() -> None:
+    """What a network that was trained on faces keeps of a face."""
+    photo = from_array(np.ascontiguousarray(_face()))
+    small = resize(photo, fit(*photo.shape[2:], long_side=SIDE))
+    network = faces(Path("onet.pt"))
+    made, words = [], []
+    for style in (":dabs", ":hatching"):
+        given = {"method": "gatys", "size": SIDE}
+        made += [small, *(stylize(photo, style, network=n, **given) for n in ("petit", network))]
+        words += ["photograph", f"{style}, petit", f"{style}, faces"]
+    _contact("eyes", made, words, columns=3)
+
+
+def faces(path: Path) -> Hooked:
+    """The convolutions of MTCNN's third network, from `facenet_pytorch/data/onet.pt`.
+
+    Zhang et al., "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional
+    Networks", 2016; the weights are those of the package facenet-pytorch, under the MIT licence.
+    """
+    state = torch.load(path, weights_only=True)
+    layers: dict[str, torch.nn.Module] = {}
+    for stage, pool in ((1, 3), (2, 3), (3, 2), (4, 0)):
+        width, channels, size, _ = state[f"conv{stage}.weight"].shape
+        layers[f"conv{stage}"] = torch.nn.Conv2d(channels, width, size)
+        layers[f"prelu{stage}"] = torch.nn.PReLU(width)
+        if pool:
+            layers[f"pool{stage}"] = torch.nn.MaxPool2d(pool, 2, ceil_mode=True)
+    body = torch.nn.Sequential()
+    for name, layer in layers.items():
+        body.add_module(name, layer)
+    body.load_state_dict({name: state[name] for name in body.state_dict()})
+    return Hooked(body, mean=(0.498,) * 3, std=(0.502,) * 3)
+
+
+def _face() -> np.ndarray:
+    return data.astronaut()[:300, 80:380].copy()
+
+
+def _tensor(picture: object) -> torch.Tensor:
+    return from_array(np.array(picture))
+
+
+def _contact(name: str, made: list[torch.Tensor], words: list[str], *, columns: int) -> None:
+    rows = range(0, len(made), columns)
+    size = (max(each.shape[2] for each in made), max(each.shape[3] for each in made))
+    labels = [[[word] for word in words[i : i + columns]] for i in rows]
+    sheet = contact([made[i : i + columns] for i in rows], labels, size=size)
+    write(sheet.cpu(), PICTURES / f"controls-{name}.jpg", quality=QUALITY)
+
+
+def _sheet(
+    name: str, photo: np.ndarray, *words: str, quality: tuple[str, ...] = ("--quality", "draft")
+) -> None:
+    source, sheet = PICTURES / "photo.png", PICTURES / "sheet.png"
+    write(from_array(photo), source)
+    size = () if "--size" in words else ("--size", str(SIDE))
+    main(["sheet", str(source), *words, *size, *quality, "-o", str(sheet), "--overwrite", "-q"])
+    from impasto.media.image import read
+
+    write(read(sheet), PICTURES / f"controls-{name}.jpg", quality=QUALITY)
+    source.unlink()
+    sheet.unlink()
+
+
+PARTS: dict[str, Callable[[], None]] = {
+    each.__name__: each for each in (color, stroke, presets, places, styles, eyes)
+}
+
+if __name__ == "__main__":
+    for part in sys.argv[1:] or PARTS:
+        PARTS[part]()
