@@ -60,10 +60,7 @@ def places() -> None:
         "match-regions 4": ([":dabs"], kinds),
     }
     draft = {"size": SIDE, "quality": "draft"}
-    made = [
-        _tensor(stylize(photo, styles, **draft, **more))  # type: ignore[arg-type]
-        for styles, more in asked.values()
-    ]
+    made = [_tensor(stylize(photo, styles, **draft, **more)) for styles, more in asked.values()]
     _contact("places", made, list(asked), columns=4)
 
 
@@ -86,7 +83,10 @@ def styles() -> None:
         "style-scales 2,0.5": {"styles": [one, two], "style_scales": (2.0, 0.5)},
         "a mask each": {"styles": [one, two], "mask": [left, 255 - left]},
     }
-    made = [_tensor(stylize(photo, method="gatys", size=SIDE, iterations=60, **more)) for more in asked.values()]  # type: ignore[arg-type]
+    made = [
+        _tensor(stylize(photo, method="gatys", size=SIDE, iterations=60, **more))
+        for more in asked.values()
+    ]
     _contact("styles", made, list(asked), columns=4)
 
 
