@@ -1,4 +1,5 @@
 import io
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image
 
 from impasto.cli.main import main
-from impasto.jobs import folders
+from impasto.jobs import folders, memory
 from impasto.jobs.replay import recipe_of
 
 
@@ -180,3 +181,21 @@ def test_the_settings_of_another_picture(here, capsys):
     assert "red.png, from which first.png was made, is not here" in capsys.readouterr().err
     assert main(["stylize", "in/0.png", "--like", "in/0.png"]) == 2
     assert "in/0.png holds no recipe" in capsys.readouterr().err
+
+
+def test_a_folder_is_planned_in_every_style_and_nothing_is_written(here, capsys, monkeypatch):
+    monkeypatch.setattr("impasto.jobs.plan.calibration.pace", lambda: 100.0)
+    words = ["in", "-s", "red.png", "-s", "blue.png", "--each", "-r", "-o", "out"]
+    assert main(["plan", *words, "--method", "tint"]) == 2
+    said = capsys.readouterr()
+    rows = [re.split(r"\s{2,}", line) for line in said.out.splitlines()]
+    named = [
+        f"{path}, {style}.png" for path in ("in/0.png", "in/sub/1.jpg") for style in ("red", "blue")
+    ]
+    assert [row[0] for row in rows] == ["picture", *named, "all"]
+    assert {row[1] for row in rows[1:-1]} == {"48 × 30"}
+    assert said.err.startswith("impasto: in/bad.png is not a picture that can be read")
+    # 4.5 s a picture are assumed of a method that does not tell; a process starts once for all.
+    assert [row[3] for row in rows[1:-1]] == ["11 min"] * 4
+    assert rows[-1][1] == f"{100 * (memory.START + 4 * 4.5) / 60:.0f} min"
+    assert not Path("out").exists()

@@ -29,7 +29,7 @@ def plan(job: Job, contents: Sequence[str | Found], *, each: bool = False) -> in
     refusals: list[str] = []
     total = 0.0
     prepared = Prepared()
-    paths = [str(each.path if isinstance(each, Found) else each) for each in contents]
+    paths = [str(one.path if isinstance(one, Found) else one) for one in contents]
     styles = [[style] for style in job.styles] if each else [job.styles]
     for path, chosen in product(paths, styles):
         try:
@@ -37,7 +37,7 @@ def plan(job: Job, contents: Sequence[str | Found], *, each: bool = False) -> in
         except ImpastoError as error:
             refusals.append(str(error))
             continue
-        rows.append(_row(path, found))
+        rows.append(_row(f"{path}, {chosen[0][0]}" if each else path, found))
         # A batch starts once.
         total += found.seconds - (found.start if total else 0)
         refusals += [found.refusal] if found.refusal else []
