@@ -54,7 +54,7 @@ class MultiStyle(Options):
 
     def cost(self, task: Task) -> Cost:
         """Fitted to the figures of `python -m benchmarks plan`."""
-        return Cost(10e6 + 190 * task.pixels, 0.1 + 0.3e-6 * task.pixels)
+        return Cost(20e6 + 190 * task.pixels, 0.1 + 0.3e-6 * task.pixels)
 
     def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
         """Load the network and look up the styles.

@@ -96,7 +96,7 @@ class Quilting(Options):
     def cost(self, task: Task) -> Cost:
         """Fitted to the figures of `python -m benchmarks plan`."""
         searched = max(1.0, self.style_scale**2) * len(task.known) * task.pixels
-        return Cost(3100 * searched, 0.6 + 2.7e-5 * searched)
+        return Cost(3100 * searched, 0.3 + 1.9e-5 * searched)
 
     def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
         """Draw a seed; styles are brought to size for each frame.
