@@ -42,6 +42,13 @@ def presets() -> None:
     _sheet("presets", _face(), *words, quality=())
 
 
+def losses() -> None:
+    """What of the style Gatys' method matches."""
+    names = "gram,moments,covariance,sliced,histogram,patches"
+    words = ("--style", ":knife", "--method", "gatys", "--vary", f"style_loss={names}")
+    _sheet("losses", data.chelsea(), *words, "--size", "160", quality=())
+
+
 def places() -> None:
     """Where there is paint."""
     photo = _face()
@@ -155,7 +162,7 @@ def _sheet(
 
 
 PARTS: dict[str, Callable[[], None]] = {
-    each.__name__: each for each in (color, stroke, presets, places, styles, eyes)
+    each.__name__: each for each in (color, stroke, losses, presets, places, styles, eyes)
 }
 
 if __name__ == "__main__":
