@@ -190,13 +190,17 @@ def test_figures_have_the_keys_of_the_benchmarks(generate, monkeypatch):
     }.items():  # fmt: skip
         monkeypatch.setattr(speed, name, lambda *_, answer=answer, **__: answer)
     monkeypatch.setattr(speed.torch, "set_num_threads", lambda _: None)
-    source = (ROOT / "benchmarks" / "quality.py").read_text(encoding="utf-8")
+    source, realtime = (
+        (ROOT / "benchmarks" / f"{name}.py").read_text(encoding="utf-8")
+        for name in ("quality", "realtime")
+    )
     sizes = ("3840", "12000")
     known = {
         "universal_speed": {f"auto_{quality}_512_s" for quality in ("draft", "normal", "best")}
         | {f"draft_{size}_{unit}" for size in sizes for unit in ("s", "gb")},
         "speed": set(speed.speed()),
         "memory": set(speed.memory()),
+        "realtime": set(re.findall(r'"(\w+)": ', realtime)),
         "quality": {field.name for field in fields(Summary)},
         "strength": set(re.findall(r'"(\w+)": ', source)),
         "teachers": set(re.findall(r'"(\w+)": ', source)),

@@ -54,7 +54,10 @@ def psnr(one, other):
     return float(-10 * (one - other).square().mean().log10())
 
 
-@pytest.mark.parametrize("options", [{}, {"search": "exact"}, {"channels": "luminance"}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"search": "exact"}, {"features": "steerable"}, {"channels": "luminance"}],
+)
 def test_what_was_done_to_a_is_done_to_a_again(options):
     a, filtered = picture(), 1 - picture(seed=1)
     expected = filtered

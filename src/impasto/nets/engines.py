@@ -29,7 +29,6 @@ from impasto.nets.fetch import build, cache_folder
 from impasto.nets.quantize import quantize
 from impasto.nets.transformer import Transformer
 from impasto.nets.vgg import bfloat16_is_fast
-from impasto.nets.winograd import quicken
 
 NEEDS = {
     "torch": (),
@@ -141,8 +140,6 @@ class _Torch:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         if precision == "bfloat16":
             self.network.half()
-        elif network.rows.device.type == "cpu":
-            quicken(self.network)
 
     @torch.inference_mode()
     def __call__(self, image: Image, row: Tensor) -> Tensor:

@@ -18,7 +18,6 @@ from torch.nn import functional as F
 from impasto.core.contract import Box, Frame, Sums
 from impasto.core.tensors import Image
 from impasto.nets.transformer import EPSILON, Norm, Transformer, mean
-from impasto.nets.winograd import quicken
 from impasto.ops.resample import resize
 
 WINDOWS, SIDE = 64, 128
@@ -97,8 +96,6 @@ class Painting:
         _replace(self.network, _Affine)
         if self.half:
             self.network.half()
-        else:
-            quicken(self.network)
         return found
 
     def _painted(self, content: Image, row: Tensor) -> Image:
