@@ -12,7 +12,7 @@ ICCV 2017, arXiv 1703.06868. Departures:
 4. A channel that hardly varies in the content is not blown up: see `StyledDecoder.adapted`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -81,15 +81,19 @@ class _Pass(Matching):
         """The picture of features with other statistics, (R, S), one a region."""
         adapted = self.styled.adapted(features, own, wanted)
         modulation = self.styled.modulation(wanted)
-        if len(wanted) > 1:
-            height = frame.content.shape[2]
-            for tap, f in adapted.items():
-                places = self.palette.places(frame, stride=height // f.shape[2])
-                adapted[tap] = (f * places).sum(0, keepdim=True).to(f.dtype)
-            for i, change in enumerate(modulation):
-                places = self.palette.places(frame, stride=2 ** (len(modulation) - 1 - i))
-                modulation[i] = torch.einsum("rc,rxhw->xchw", change, places)
-        return self.styled(adapted, modulation)
+        if len(wanted) == 1:
+            return self.styled(adapted, modulation)
+        height = frame.content.shape[2]
+        for tap, f in adapted.items():
+            places = self.palette.places(frame, stride=height // f.shape[2])
+            adapted[tap] = (f * places).sum(0, keepdim=True).to(f.dtype)
+        return self.styled(adapted, self._placed(modulation, frame))
+
+    def _placed(self, modulation: Sequence[Tensor], frame: Frame) -> Iterator[Tensor]:
+        """The modulation of every position, stage by stage: a map is as large as its stage."""
+        for shallower, change in zip(reversed(range(len(modulation))), modulation, strict=True):
+            places = self.palette.places(frame, stride=2**shallower)
+            yield torch.einsum("rc,rxhw->xchw", change, places)
 
 
 def _statistics(known: Mapping[str, Moments]) -> Tensor:

@@ -6,7 +6,7 @@ Distill 2016). How the decoders were trained: `impasto.training.decoder`.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import torch
@@ -191,7 +191,7 @@ class StyledDecoder(_Mirrored):
             )
         return found
 
-    def forward(self, features: Features, modulation: Sequence[Tensor]) -> Tensor:
+    def forward(self, features: Features, modulation: Iterable[Tensor]) -> Tensor:
         """The picture (N, 3, 8·h, 8·w); sRGB, not clamped.
 
         Args:
@@ -220,7 +220,7 @@ class StyledDecoder(_Mirrored):
 def _modulated(h: Tensor, change: Tensor) -> Tensor:
     change = change if change.ndim == 4 else change[:, :, None, None]
     gain, shift = change.to(h.dtype).chunk(2, 1)
-    return torch.addcmul(shift, h, 1 + gain)
+    return torch.addcmul(h, h, gain).add_(shift)
 
 
 def statistics(features: Features) -> Tensor:
