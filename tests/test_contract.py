@@ -15,7 +15,8 @@ from impasto.nets import trained, zoo
 from impasto.nets.vgg import VGG
 
 # Options that make a method fast enough for small pictures; one that is fast by itself needs none.
-FAST: dict[str, dict[str, Any]] = {"gatys": {"iterations": 4, "coarsest": 24}}
+# The first step of L-BFGS at each size is tiny, so a few more are taken.
+FAST: dict[str, dict[str, Any]] = {"gatys": {"iterations": 10, "coarsest": 24}}
 
 # The bundled weights without which a method cannot work, by the names of their files.
 NEEDS = {
@@ -75,7 +76,7 @@ def paint(
 def test_the_result_is_a_new_picture_in_the_size_of_the_content(name: str, eyes: VGG) -> None:
     before = CONTENT.clone(), STYLE.clone()
     out = paint(method(name, eyes))
-    assert (out - CONTENT).abs().mean() > 1e-3
+    assert (out - CONTENT).abs().mean() > 5e-3
     assert torch.equal(CONTENT, before[0])
     assert torch.equal(STYLE, before[1])
 

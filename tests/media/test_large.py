@@ -353,14 +353,13 @@ def test_ctrl_c_is_heard_while_the_file_is_encoded(tmp_path, monkeypatch):
 
     def interrupt() -> None:
         assert encoding.wait(20)
-        time.sleep(0.05)
         os.kill(os.getpid(), 2)
 
     thread = threading.Thread(target=interrupt)
 
     def run() -> None:
-        with large.writing(tmp_path / "a.png", height=1920, width=2000) as sink:
-            for _ in range(30):
+        with large.writing(tmp_path / "a.png", height=3840, width=2000) as sink:
+            for _ in range(60):
                 sink.write(rows)
             thread.start()
 
