@@ -131,6 +131,19 @@ def test_a_result_is_judged_beside_the_trivial_answers(capsys, judge):
     assert lines[1].split()[1] == f"{said['result']['style']:.3f}"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes break in another way")
+@pytest.mark.parametrize("buffering", ["", "1"])
+def test_a_reader_that_has_read_enough_is_no_error(monkeypatch, buffering):
+    monkeypatch.setenv("PYTHONUNBUFFERED", buffering)
+    command = [sys.executable, "-m", "impasto", "methods"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 141
+
+
 def test_it_runs_as_a_module():
     ran = subprocess.run(
         [sys.executable, "-m", "impasto", "--version"], capture_output=True, text=True, check=True

@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import os
 import re
 import signal
 import sys
@@ -38,7 +39,7 @@ COMMANDS = {
     "train": ("impasto.cli.train:app", "Train the weights that methods use."),
 }
 
-REFUSED, STOPPED = 2, 130
+REFUSED, STOPPED, UNREAD = 2, 130, 141
 
 _FORMS = (
     (r"\. Did you mean (.*?)\?.*", r"; did you mean \1?"),
@@ -64,13 +65,19 @@ def main(tokens: Sequence[str] | None = None) -> int:
         # On its way out Python would look for cycles in all of torch, which takes half a second.
         atexit.register(gc.freeze)
     try:
-        return run(_app(), tokens) or 0
+        code = run(_app(), tokens) or 0
+        sys.stdout.flush()
+        return code
     except Interrupted:
         say("stopped; nothing was written")
         return STOPPED
     except KeyboardInterrupt:
         say("stopped")
         return STOPPED
+    except BrokenPipeError:
+        # Whoever read has read enough, as `head` does; what is left must not fail once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
     except ImpastoError as error:
         say(str(error))
     except CycloptsError as error:
