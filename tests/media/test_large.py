@@ -1,4 +1,5 @@
 import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -345,6 +346,8 @@ def test_a_link_stays_a_link(tmp_path, pixels):
 
 @pytest.mark.skipif(os.name == "nt", reason="no signals to send")
 def test_ctrl_c_is_heard_while_the_file_is_encoded(tmp_path, monkeypatch):
+    # Tests that a shell runs in its background begin with this signal ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     rows = torch.rand((1, 3, 64, 2000))
     started = time.monotonic()
     encoding = threading.Event()
@@ -358,13 +361,16 @@ def test_ctrl_c_is_heard_while_the_file_is_encoded(tmp_path, monkeypatch):
     thread = threading.Thread(target=interrupt)
 
     def run() -> None:
-        with large.writing(tmp_path / "a.png", height=3840, width=2000) as sink:
-            for _ in range(60):
+        with large.writing(tmp_path / "a.png", height=1920, width=2000) as sink:
+            for _ in range(30):
                 sink.write(rows)
             thread.start()
 
-    with pytest.raises(KeyboardInterrupt):
-        run()
-    thread.join()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run()
+        thread.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert list(tmp_path.iterdir()) == []
     assert time.monotonic() - started < 30
