@@ -192,16 +192,22 @@ def takes() -> str:
 
 def figures(results: Path) -> str:
     """A table of what was measured; a part that has no file is left out."""
-    rows, machines = [], dict[str, None]()
+    rows, machines = [], dict[str, list[str]]()
     for part, what, template in FIGURES:
         path = results / f"{part}.json"
         if path.exists():
             found = json.loads(path.read_text(encoding="utf-8"))
             rows.append((what, template.format_map(found.get("summary", found))))
-            machines[_machine(found["machine"])] = None
+            parts = machines.setdefault(_machine(found["machine"]), [])
+            parts += [part] * (part not in parts)
     if not rows:
         return UNMEASURED
-    return f"{_table(('What', 'Measured'), rows)}\n\nMeasured on {'; and on '.join(machines)}."
+    # A machine need not be told from others where there is but one.
+    said = [
+        machine + (f" ({', '.join(parts)})" if len(machines) > 1 else "")
+        for machine, parts in machines.items()
+    ]
+    return f"{_table(('What', 'Measured'), rows)}\n\nMeasured on {'; and on '.join(said)}."
 
 
 def gains(results: Path) -> str:
@@ -238,8 +244,8 @@ def _summary(results: Path, part: str) -> dict[str, Any]:
 
 def _machine(machine: dict[str, Any]) -> str:
     return (
-        f"{machine['processor'].strip()}, {machine['cores']} cores, torch {machine['torch']}, "
-        f"{machine['date']}"
+        f"{machine['processor'].strip()}, {machine['cores']} cores with {machine['capability']}, "
+        f"torch {machine['torch']}, {machine['date']}"
     )
 
 

@@ -37,7 +37,13 @@ PAGES = [
     ROOT / "CHANGELOG.md",
     *sorted((ROOT / "docs").glob("*.md")),
 ]
-MACHINE = {"processor": " A chip ", "cores": 2, "torch": "9.9", "date": "2020-02-02"}
+MACHINE = {
+    "processor": " A chip ",
+    "cores": 2,
+    "capability": "AVX",
+    "torch": "9.9",
+    "date": "2020-02-02",
+}
 
 
 @pytest.fixture(scope="session")
@@ -177,7 +183,13 @@ def test_figures_are_written_and_missing_parts_are_left_out(generate, tmp_path):
     head, _, row, _, machine = generate.figures(tmp_path).splitlines()
     assert head == "| What | Measured |"
     assert row.endswith(" | 24 of 25 |")
-    assert machine == "Measured on A chip, 2 cores, torch 9.9, 2020-02-02."
+    assert machine == "Measured on A chip, 2 cores with AVX, torch 9.9, 2020-02-02."
+    other = {**found, "machine": MACHINE | {"capability": "NEON"}}
+    summary = {field.name: 1.0 for field in fields(Summary)}
+    (tmp_path / "quality.json").write_text(json.dumps(other | {"summary": summary}))
+    last = generate.figures(tmp_path).splitlines()[-1]
+    assert "with NEON, torch 9.9, 2020-02-02 (quality); and on " in last
+    assert last.endswith("with AVX, torch 9.9, 2020-02-02 (strength).")
     assert "make bench" in generate.figures(tmp_path / "nowhere")
 
 
