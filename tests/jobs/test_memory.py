@@ -67,7 +67,7 @@ class Flat(Options):
         return Cost((500.0 if task.tile else 1000.0) * task.pixels, 1e-6 * task.pixels)
 
     def prepare(self, *_: object, **__: object) -> Stylizer:
-        raise NotImplementedError
+        raise AssertionError("what a run takes is told before it is prepared")
 
 
 def budget(room: float, method: object = None, **more: int) -> Budget:
