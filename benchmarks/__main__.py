@@ -25,6 +25,7 @@ from benchmarks import (
     quilting,
     realtime,
     speed,
+    strokes,
     universal,
 )
 
@@ -36,7 +37,9 @@ PARTS = {
     "strength": quality.strength,
     "teachers": quality.teachers,
     "losses": losses.losses,
+    "losses_final": losses.losses_final,
     "regions": losses.regions,
+    "strokes": strokes.strokes,
     "controls": controls.controls,
     "controls_draft": controls.controls_draft,
     "universal_speed": universal.universal_speed,

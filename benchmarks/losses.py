@@ -1,6 +1,8 @@
 """What each loss of Gatys' method gives and costs, and what its regions hold."""
 
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from statistics import median
 from typing import get_args
 
@@ -13,7 +15,7 @@ from impasto.core.contract import Frame, Style
 from impasto.evaluate.metrics import STYLE_LAYERS, style_distance
 from impasto.losses.choices import ContentLoss, StyleLoss
 from impasto.losses.distributions import Sliced
-from impasto.media.image import write
+from impasto.media.image import read, write
 from impasto.methods.gatys import Gatys
 from impasto.ops.resample import fit, resize
 
@@ -21,6 +23,7 @@ STRENGTHS = (0.25, 0.5, 0.75)
 CHOICES = {name: {"style_loss": name} for name in get_args(StyleLoss)} | {
     name: {"content_loss": name} for name in get_args(ContentLoss)[1:]
 }
+FINALISTS = ("gram", "covariance")
 COLUMNS = ("processor_seconds", "gram", "sliced", "content", "roughness", "pyramid")
 HALF = 24
 """Pixels on each side of a border that belong to both regions and are not judged."""
@@ -32,30 +35,47 @@ def losses(long_side: int = 192) -> dict[str, object]:
     Both judges look through the exact VGG-19. One compares Gram matrices, which favours `gram`; the
     other compares whole distributions, by sorted projections, which favours `sliced`.
     """
+    chosen = list(pairs(long_side=long_side))[:7:6]
+    found = {name: _curve(name, chosen) for name in CHOICES}
+    drawn = [torch.cat([_kept(name, pair) for pair, *_ in chosen], 3) for name in CHOICES]
+    write(torch.cat(drawn, 2), PICTURES / "losses.png")
+    return {"summary": found, "pairs": [pair for pair, *_ in chosen]}
+
+
+def losses_final(long_side: int = 192) -> dict[str, object]:
+    """The same of those that might be the default, all 25 pairs."""
+    chosen = list(pairs(long_side=long_side))
+    return {"summary": {name: _curve(name, chosen) for name in FINALISTS}, "pairs": len(chosen)}
+
+
+def _curve(name: str, chosen: Sequence[tuple[str, Tensor, Tensor]]) -> dict[str, object]:
+    """Strength to the medians over some pairs; the pictures are kept."""
     need_shared()
     PICTURES.mkdir(parents=True, exist_ok=True)
-    network, found, sheet = judging_network(), {}, []
-    chosen = list(pairs(long_side=long_side))[:7:6]
-    for name, options in CHOICES.items():
-        for strength in STRENGTHS:
-            rows = []
-            for pair, content, style in chosen:
-                begin = time.process_time()
-                out = stylized(Gatys(strength=strength, **options), content, style)
-                seconds = time.process_time() - begin
-                judged = verdict(out, content, style, network)
-                row = judged.result
-                sliced = _sliced(network, out, style) / _sliced(network, content, style)
-                pyramid = row.pyramid / judged.copied.pyramid
-                rows.append([seconds, row.ratio, sliced, row.content, row.roughness, pyramid])
-                write(out, PICTURES / f"loss-{name}-{strength:g}-{pair}.png")
-                if strength == 0.5:
-                    sheet.append(resize(out, (192, 256)))
-            medians = map(median, zip(*rows, strict=True))
-            found.setdefault(name, {})[f"{strength:g}"] = dict(zip(COLUMNS, medians, strict=True))
-    lines = [torch.cat(sheet[i : i + len(chosen)], 3) for i in range(0, len(sheet), len(chosen))]
-    write(torch.cat(lines, 2), PICTURES / "losses.png")
-    return {"summary": found, "pairs": [pair for pair, *_ in chosen]}
+    network, found = judging_network(), {}
+    for strength in STRENGTHS:
+        rows = []
+        for pair, content, style in chosen:
+            begin = time.process_time()
+            out = stylized(Gatys(strength=strength, **CHOICES[name]), content, style)
+            seconds = time.process_time() - begin
+            judged = verdict(out, content, style, network)
+            row = judged.result
+            sliced = _sliced(network, out, style) / _sliced(network, content, style)
+            pyramid = row.pyramid / judged.copied.pyramid
+            rows.append([seconds, row.ratio, sliced, row.content, row.roughness, pyramid])
+            write(out, _place(name, strength, pair))
+        medians = map(median, zip(*rows, strict=True))
+        found[f"{strength:g}"] = dict(zip(COLUMNS, medians, strict=True))
+    return found
+
+
+def _place(name: str, strength: float, pair: str) -> Path:
+    return PICTURES / f"loss-{name}-{strength:g}-{pair}.png"
+
+
+def _kept(name: str, pair: str) -> Tensor:
+    return resize(read(_place(name, 0.5, pair)), (192, 256))
 
 
 def _sliced(network, one: Tensor, other: Tensor) -> float:

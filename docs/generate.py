@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -114,12 +114,15 @@ def pages() -> dict[str, str]:
     """Every page that is written here, as it should be."""
     return {
         "docs/reference.md": reference(),
-        "docs/controls.md": _filled("docs/controls.md", "takes", takes()),
-        "docs/styles.md": _filled("docs/styles.md", "styles", painted_styles()),
-        "docs/architecture.md": _filled("docs/architecture.md", "rooms", rooms()),
-        "docs/auto.md": _filled("docs/auto.md", "auto", gains(RESULTS)),
-        "docs/judging.md": _filled("docs/judging.md", "curves", curves(RESULTS)),
-        "README.md": _filled("README.md", "figures", figures(RESULTS)),
+        "docs/controls.md": _filled(
+            "docs/controls.md", {"takes": takes(), "costs": costs(RESULTS)}
+        ),
+        "docs/losses.md": _filled("docs/losses.md", {"losses": judged_losses(RESULTS)}),
+        "docs/styles.md": _filled("docs/styles.md", {"styles": painted_styles()}),
+        "docs/architecture.md": _filled("docs/architecture.md", {"rooms": rooms()}),
+        "docs/auto.md": _filled("docs/auto.md", {"auto": gains(RESULTS)}),
+        "docs/judging.md": _filled("docs/judging.md", {"curves": curves(RESULTS)}),
+        "README.md": _filled("README.md", {"figures": figures(RESULTS)}),
     }
 
 
@@ -221,6 +224,34 @@ def gains(results: Path) -> str:
     return _table(head, rows) if rows else UNMEASURED
 
 
+def costs(results: Path) -> str:
+    """Time and memory of every control, over those of the same run without it."""
+    parts = [_summary(results, part) for part in ("controls_draft", "controls")]
+    if not all(parts):
+        return UNMEASURED
+    rows = [
+        (control, *(f"{part[key][control]:.2f}" for part in parts for key in ("time", "memory")))
+        for control in parts[0]["time"]
+    ]
+    head = ("", "Draft: time", "Draft: memory", "Default: time", "Default: memory")
+    return _table(head, rows)
+
+
+def judged_losses(results: Path) -> str:
+    """What two judges say of every loss over strength, few pairs, and of the best two on many."""
+    tables = []
+    for part, about in (("losses", "On two pairs"), ("losses_final", "On all 25 pairs")):
+        found = _summary(results, part)
+        rows = [
+            (f"`{name}`", *("{gram:.3f}, {sliced:.3f} @ {content:.2f}".format(**row)
+                            for row in curve.values()))
+            for name, curve in found.items()
+        ]  # fmt: skip
+        head = (about, *(f"at {strength}" for strength in next(iter(found.values()), {})))
+        tables += [_table(head, rows)] if rows else []
+    return "\n\n".join(tables) or UNMEASURED
+
+
 def curves(results: Path) -> str:
     """Style and content distance over strength, of every method that was measured."""
     known = {"gatys": _summary(results, "strength").get("medians", {})}
@@ -306,16 +337,18 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def _filled(name: str, marker: str, body: str) -> str:
+def _filled(name: str, bodies: Mapping[str, str]) -> str:
     """The page with what stands between its markers replaced."""
-    text, count = re.subn(
-        rf"(<!-- {marker} -->).*?(<!-- /{marker} -->)",
-        lambda match: f"{match[1]}\n\n{body}\n\n{match[2]}",
-        (ROOT / name).read_text(encoding="utf-8"),
-        flags=re.DOTALL,
-    )
-    if count != 1:
-        raise SystemExit(f"{name} must hold <!-- {marker} --> … <!-- /{marker} --> once")
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for marker, body in bodies.items():
+        text, count = re.subn(
+            rf"(<!-- {marker} -->).*?(<!-- /{marker} -->)",
+            lambda match, body=body: f"{match[1]}\n\n{body}\n\n{match[2]}",
+            text,
+            flags=re.DOTALL,
+        )
+        if count != 1:
+            raise SystemExit(f"{name} must hold <!-- {marker} --> … <!-- /{marker} --> once")
     return text
 
 

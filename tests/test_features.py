@@ -1,11 +1,13 @@
 """Any module as named feature maps: against running it by hand."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from impasto.core.errors import OptionError
-from impasto.features import Hooked, Network, choose
+from impasto.features import Hooked, Network, choose, coded
 
 
 class Trap(nn.Module):
@@ -173,3 +175,42 @@ def test_other_layers_are_refused_with_those_that_are_there(
     with pytest.raises(OptionError) as refusal:
         choose(Named("a", "b"), asked, option="content_layers")
     assert str(refusal.value) == f"content_layers must be among a, b; got {got}"
+
+
+MODULE = "import torch\nnetwork = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3), torch.nn.ReLU())\n"
+HOOKED = (
+    "from impasto.features import Hooked\n"
+    f"{MODULE}"
+    "network = Hooked(network, mean=(1.0, 1.0, 1.0))\n"
+)
+FUNCTION = MODULE + "made = network\ndef network():\n    return made\n"
+
+
+@pytest.mark.parametrize("text", [MODULE, HOOKED, FUNCTION])
+def test_a_file_of_python_makes_a_network(tmp_path: Path, text: str) -> None:
+    (tmp_path / "eyes.py").write_text(text)
+    network = coded(tmp_path / "eyes.py", torch.device("cpu"))
+    assert isinstance(network, Hooked)
+    seen = IMAGE - 1 if text == HOOKED else IMAGE
+    torch.testing.assert_close(network(IMAGE, ["0"])["0"], network.module[0](seen))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (None, "network must be a file that is there; {} is not"),
+        ("network = 1 / 0", "{} makes no network: division by zero"),
+        ("def network():\n    raise KeyError", "{} makes no network: KeyError"),
+        ("eyes = 3", "{} must define network: a torch.nn.Module, an impasto.features.Hooked, or a "
+         "function that returns one"),
+    ],
+)  # fmt: skip
+def test_a_file_that_makes_none_is_refused_in_one_sentence(
+    tmp_path: Path, text: str | None, sentence: str
+) -> None:
+    path = tmp_path / "eyes.py"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(OptionError) as refusal:
+        coded(path, torch.device("cpu"))
+    assert str(refusal.value) == sentence.format(path)

@@ -4,9 +4,11 @@ A network here is anything with `layers`, a call `network(image, taps) -> Featur
 `metric(tap)`: `VGG`, `petit`, or any `nn.Module` wrapped in `Hooked`.
 """
 
+import runpy
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from math import log2
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -15,6 +17,8 @@ from torch import Tensor, nn
 from impasto.core.contract import Cost
 from impasto.core.errors import OptionError
 from impasto.core.tensors import Features, Image
+from impasto.nets import zoo
+from impasto.nets.fetch import digest
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 """Gatys et al., CVPR 2016, section 2."""
@@ -147,6 +151,47 @@ class Hooked:
 
 def _is_activation(module: nn.Module) -> bool:
     return type(module).__module__ == nn.ReLU.__module__
+
+
+CODE = ".py"
+"""The ending of a file that makes a network when it is run."""
+
+
+def coded(path: str | Path, device: torch.device) -> Network:
+    """The network that a file of Python makes.
+
+    The file is run as it is. It defines `network`: a `Hooked`, any other `Network`, or an
+    `nn.Module` that takes RGB in [0, 1]; or a function without arguments that returns one.
+
+    Args:
+        path: of the file.
+        device: where the network is to be.
+
+    Raises:
+        OptionError: there is no such file, it fails, or it defines no network.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise OptionError(f"network must be a file that is there; {path} is not")
+    try:
+        network = runpy.run_path(str(path)).get("network")
+        if callable(network) and not isinstance(network, nn.Module | Network):
+            network = network()
+    except Exception as error:  # Whatever strangers' code raises.
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise OptionError(f"{path} makes no network: {said}") from error
+    if isinstance(network, nn.Module) and not isinstance(network, Network):
+        network = Hooked(network)
+    if not isinstance(network, Network):
+        raise OptionError(
+            f"{path} must define network: a torch.nn.Module, an impasto.features.Hooked, or a "
+            "function that returns one"
+        )
+    module = network.module if isinstance(network, Hooked) else network
+    if isinstance(module, nn.Module):
+        module.to(device)
+    zoo.note({path.name: digest(path)})
+    return network
 
 
 def choose(network: Network, asked: Sequence[str] | None, *, option: str) -> tuple[str, ...]:

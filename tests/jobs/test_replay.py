@@ -168,3 +168,23 @@ def test_a_picture_is_made_again_on_the_engine_that_auto_chose(here, monkeypatch
     monkeypatch.setattr(engines, "_quickest", lambda _, pairs: ("torch", "float32"))
     assert again(Path("out/made.png")) == []
     assert Path("again.png").read_bytes() == Path("out/made.png").read_bytes()
+
+
+def test_code_is_run_when_it_is_named_and_never_for_a_picture(here):
+    eyes = here / "eyes.py"
+    eyes.write_text(
+        "import pathlib, torch\n"
+        "pathlib.Path('was-run').touch()\n"
+        "torch.manual_seed(0)\n"
+        "network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU())\n"
+    )
+    options = {"network": str(eyes), "iterations": 2, "coarsest": 16}
+    carry(Job("photo.png", [("style.png", 1.0)], "gatys", options=options), "out/made.png")
+    recipe = recipe_of(Path("out/made.png"))
+    assert recipe.networks["eyes.py"] == zoo.fingerprint(eyes)
+    Path("was-run").unlink()
+    for name in ("eyes.py", "other.py"):
+        eyes = eyes.rename(here / name)
+        with pytest.raises(OptionError, match=f"through {name}, which is code and is not run"):
+            again(Path("out/made.png"), search=[here])
+    assert not Path("was-run").exists()

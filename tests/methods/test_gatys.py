@@ -225,7 +225,7 @@ LAYERS = ", ".join(name.replace("conv", "relu") for name in petit.WIDTHS)
             "content_weights must be one for each of the layers relu4_2, none below 0, "
             "not all 0; got 0",
         ),
-        ({"pooling": "max"}, "pooling can be chosen for a network by name or file only"),
+        ({"pooling": "max"}, "pooling can be chosen for a network of weights only"),
     ],
 )
 def test_layers_and_weights_that_do_not_fit_are_refused_in_one_sentence(

@@ -9,6 +9,7 @@ from typing import Any
 
 from impasto.core.errors import MediaError, OptionError
 from impasto.core.progress import Report, silent
+from impasto.features import CODE
 from impasto.jobs import sheet
 from impasto.jobs.overview import watched
 from impasto.jobs.perform import Run
@@ -96,7 +97,8 @@ class Finder:
         """The job of a recipe, its files where they are found.
 
         Raises:
-            OptionError: an input is missing or changed.
+            OptionError: an input is missing or changed, or is code, which a picture from a stranger
+                must not have run.
         """
         known = {one.sha256 for one in recipe.inputs()}
         first = getattr(recipe.job, "content")  # noqa: B009 - a model made at run time
@@ -107,7 +109,14 @@ class Finder:
             self.found.append(self._found(one, role, given=given, known=known))
             return str(self.found[-1])
 
-        return recipe.as_job(locate)
+        job = recipe.as_job(locate)
+        eyes = str(job.options.get("network", ""))
+        if eyes.endswith(CODE):
+            raise OptionError(
+                f"{self.picture} was painted through {Path(eyes).name}, which is code and is not "
+                f"run for a picture; name it yourself: impasto stylize … --network {eyes}"
+            )
+        return job
 
     def _found(
         self, wanted: Input, role: str, *, given: Sequence[Path], known: Collection[str]

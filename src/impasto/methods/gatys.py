@@ -29,7 +29,7 @@ from impasto.core.errors import OptionError
 from impasto.core.options import Options
 from impasto.core.progress import Report, silent
 from impasto.core.tensors import Features, Image, Mask
-from impasto.features import Network, choose, descending, weighted
+from impasto.features import CODE, Network, choose, coded, descending, weighted
 from impasto.losses import choices
 from impasto.losses.loss import PIXELS, Loss
 from impasto.losses.mixing import Mix, mixes
@@ -62,7 +62,10 @@ class Gatys(Options):
     style_scale: float = Field(
         1.0, ge=0.1, le=10, description="size of strokes: the style's long side over the result's"
     )
-    network: str | Network = Field("petit", description="petit, vgg19, vgg16 or a weights file")
+    network: str | Network = Field(
+        "petit",
+        description="petit, vgg19, vgg16, a file of weights, or one of Python that makes a network",
+    )
     iterations: int = Field(90, ge=1, le=100_000, description="descent steps, all sizes together")
     style_loss: choices.StyleLoss = Field("gram", description="what of the style is matched")
     content_loss: choices.ContentLoss = Field(
@@ -152,15 +155,15 @@ class Gatys(Options):
         )
 
     def _network(self, device: torch.device) -> Network:
-        if not isinstance(self.network, str):
-            if self.pooling:
-                raise OptionError("pooling can be chosen for a network by name or file only")
-            return self.network
-        network = zoo.load(self.network, pooling=self.pooling).to(device)
-        auto = bool(network.metrics) and bfloat16_is_fast(device)
-        if self.precision == "bfloat16" or (self.precision == "auto" and auto):
-            network.half()
-        return network
+        if isinstance(self.network, str) and not self.network.endswith(CODE):
+            network = zoo.load(self.network, pooling=self.pooling).to(device)
+            auto = bool(network.metrics) and bfloat16_is_fast(device)
+            if self.precision == "bfloat16" or (self.precision == "auto" and auto):
+                network.half()
+            return network
+        if self.pooling:
+            raise OptionError("pooling can be chosen for a network of weights only")
+        return coded(self.network, device) if isinstance(self.network, str) else self.network
 
 
 @dataclass(frozen=True)

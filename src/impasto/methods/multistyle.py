@@ -11,45 +11,27 @@ Dumoulin, Shlens and Kudlur, "A Learned Representation for Artistic Style", ICLR
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from impasto.core.contract import Cost, Frame, Pass, Style, Stylizer, Task
+from impasto.core.contract import Cost, Frame, Style, Stylizer, Task
 from impasto.core.errors import OptionError
-from impasto.core.options import Options
-from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
-from impasto.nets import engines, trained
-from impasto.nets.engines import Engine
-from impasto.nets.settled import Painting
-from impasto.nets.trained import MAKER, ROW, Trained, paint
-from impasto.ops.resample import resize
-
-ADVANCED: dict[str, Any] = {"json_schema_extra": {"advanced": True}}
+from impasto.feedforward import ADVANCED, FeedForward
+from impasto.nets import trained
+from impasto.nets.trained import MAKER, ROW, Trained
 
 
-class MultiStyle(Options):
+class MultiStyle(FeedForward):
     """One pass of a network that knows its styles by name (Dumoulin et al. 2017): at once."""
 
-    learnt: ClassVar[bool] = True
     mixes: ClassVar[bool] = True
 
-    strength: float = Field(0.5, ge=0, le=1, description="0 returns the content, 1 is all texture")
-    style_scale: float = Field(
-        1.0, ge=0.25, le=4, description="size of strokes over that which was trained"
-    )
     weights: str = Field(
         "multistyle", description="the bundled network, or a file that was trained", **ADVANCED
-    )
-    engine: Literal["auto", "torch", "onnxruntime", "openvino"] = Field(
-        "torch", description="what runs the network; auto is the quickest here", **ADVANCED
-    )
-    precision: Literal["auto", "float32", "bfloat16", "int8"] = Field(
-        "auto", description="auto is bfloat16 where the processor has it", **ADVANCED
     )
 
     def cost(self, task: Task) -> Cost:
@@ -69,56 +51,13 @@ class MultiStyle(Options):
         network = known.network
         if network.rows.device != rows.device:
             network = copy.deepcopy(network).to(rows.device)
-        engine = engines.start(network, kind=self.engine, precision=self.precision)
         weights = torch.tensor([style.weight for style in styles])
-        return _Stylizer(self, known, engine, rows, weights)
 
+        def mixed(apart: bool) -> list[Tensor]:
+            groups = torch.arange(len(rows)).split(1 if apart else len(rows))
+            return [known.mixed(rows[g], weights[g], strength=self.strength) for g in groups]
 
-@dataclass(frozen=True)
-class _Stylizer:
-    options: MultiStyle
-    trained: Trained
-    runner: Engine
-    rows: Tensor
-    weights: Tensor
-
-    @property
-    def engine(self) -> str:
-        """What runs the network, and in which precision."""
-        return f"{self.runner.kind} {self.runner.precision}"
-
-    def passes(self, size: tuple[int, int]) -> Sequence[Pass]:
-        """One, with the same normalisations for all tiles; torch runs it."""
-        if self.options.strength == 0:
-            return []
-        half = self.runner.precision == "bfloat16"
-        scale = self.options.style_scale
-        network = self.trained.network
-        return [Painting(network, size, rows=self._mixed, finish=_laid, scale=scale, half=half)]
-
-    def __call__(self, frame: Frame, *, report: Report = silent) -> Image:
-        if self.options.strength == 0:
-            return frame.content.clone()
-        height, width = frame.content.shape[2:]
-        size = (height, width)
-        picture = frame.content if frame.start is None else resize(frame.start, size)
-        scale = self.options.style_scale
-        paintings = [
-            paint(self.runner, picture, row, scale=scale)
-            for row in self._mixed(bool(frame.regions))
-        ]
-        out = _laid(frame, paintings)
-        report(Progress("paint", 1.0, 1, size))
-        return out
-
-    def _mixed(self, apart: bool) -> list[Tensor]:
-        """The rows to paint in, (1, R): one of all styles, or one each."""
-        strength, count = self.options.strength, len(self.rows)
-        groups = torch.arange(count).split(1 if apart else count)
-        return [
-            self.trained.mixed(self.rows[group], self.weights[group], strength=strength)
-            for group in groups
-        ]
+        return self.painter(network, rows=mixed, finish=_laid)
 
 
 def _laid(frame: Frame, paintings: Sequence[Image]) -> Image:
