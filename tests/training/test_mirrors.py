@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from impasto.core.errors import OptionError
 from impasto.core.options import build
 from impasto.losses.content import Content
 from impasto.losses.loss import PIXELS
@@ -20,7 +21,7 @@ from impasto.training.adain import ForAdaIN, Shelf
 from impasto.training.data import Pairs
 from impasto.training.distances import FLAT
 from impasto.training.mirrors import Decode
-from impasto.training.wct import CYCLE, PIXEL_WEIGHTS, TAPS, ForWCT, recoloured
+from impasto.training.wct import PIXEL_WEIGHTS, TAPS, ForWCT, recoloured
 
 
 @pytest.fixture(autouse=True)
@@ -75,17 +76,18 @@ def close(found: dict[str, Tensor], expected: dict[str, Any]) -> None:
         torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6, msg=name)
 
 
-@pytest.mark.parametrize("step", [0, 1, 2, 5, 9])
+@pytest.mark.parametrize("step", range(5))
 def test_what_is_descended_for_wct(eyes: VGG, step: int):
-    pairs = Twice()
-    mirror = ForWCT(build(Decode, {"method": "wct", "batch": 2}), eyes=eyes, generator=source())
+    pairs, levels = Twice(), (5, 2, 4, 1, 3)
+    options = build(Decode, {"method": "wct", "batch": 2, "levels": levels})
+    mirror = ForWCT(options, eyes=eyes, generator=source())
     strength = (2 * torch.rand(2, generator=source(7))).clamp_max(1)
     mirror.generator.manual_seed(7)
-    level = CYCLE[step]
+    level = levels[step]
     taps, tap = TAPS[:level], TAPS[level - 1]
     # With itself for a style a picture keeps its activations, as far as they have full rank.
     made = mirror.decoders[tap](eyes(pairs.content, [tap])[tap])
-    losses = mirror.losses(step, pairs)
+    losses = mirror.losses(step + len(levels), pairs)
     pull = (2 + strength.sum()) / 4
     expected = {
         "pixels": PIXEL_WEIGHTS[level - 1] * F.mse_loss(made, pairs.content),
@@ -100,6 +102,12 @@ def test_what_is_descended_for_wct(eyes: VGG, step: int):
     torch.stack(list(losses.values())).sum().backward()
     trained = {name for name, p in mirror.network.named_parameters() if p.grad is not None}
     assert {name.partition(".")[0] for name in trained} == {tap}
+
+
+@pytest.mark.parametrize("levels", [(), (0,), (4, 6)])
+def test_levels_that_no_decoder_has_are_refused(levels: tuple[int, ...]):
+    with pytest.raises(OptionError, match="levels must"):
+        build(Decode, {"levels": levels})
 
 
 @pytest.mark.parametrize("same", [0.0, 1.0])

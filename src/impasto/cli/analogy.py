@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from impasto.cli.flags import with_flags
+from impasto.cli.flags import Overwrite, Quiet, with_flags
 from impasto.cli.stylize import NEEDED, group_of, paint
 from impasto.core.errors import OptionError
 from impasto.jobs.sources import measured, weighed
@@ -34,12 +34,8 @@ def analogy(
     seed: Annotated[
         int, Parameter(group=NEEDED, help="Another seed, another variant, where there is chance.")
     ] = 0,
-    quiet: Annotated[
-        bool, Parameter(alias="-q", negative=(), help="Say nothing on the way.")
-    ] = False,
-    overwrite: Annotated[
-        bool, Parameter(negative=(), help="Replace a result that exists.")
-    ] = False,
+    quiet: Quiet = False,
+    overwrite: Overwrite = False,
     options: dict[str, Any],
 ) -> int | None:
     """Do to B what was done to A to make A-PRIME.

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from impasto.cli.flags import Overwrite, Quiet
 from impasto.cli.sheet import draw
 from impasto.cli.stylize import NEEDED, run_with_method
 from impasto.jobs.blend import blended, keep_style
@@ -49,12 +50,8 @@ def sheet(
     method: Annotated[
         str, Parameter(group=NEEDED, help="How to paint; see `impasto methods`.")
     ] = DEFAULT,
-    quiet: Annotated[
-        bool, Parameter(alias="-q", negative=(), help="Say nothing on the way.")
-    ] = False,
-    overwrite: Annotated[
-        bool, Parameter(negative=(), help="Replace a result that exists.")
-    ] = False,
+    quiet: Quiet = False,
+    overwrite: Overwrite = False,
     options: dict[str, Any],
 ) -> int:
     """Paint the sheet; what can be refused is refused before the work starts.

@@ -1,4 +1,4 @@
-"""The fields of models as flags of a command."""
+"""Flags that several commands have, and the fields of models as flags of a command."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -10,6 +10,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from impasto.core.options import accepts, is_list
+
+Quiet = Annotated[bool, Parameter(alias="-q", negative=(), help="Say nothing on the way.")]
+Overwrite = Annotated[bool, Parameter(negative=(), help="Replace a result that exists.")]
 
 
 def with_flags(

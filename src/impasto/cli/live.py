@@ -10,7 +10,7 @@ from typing import Annotated, Any, cast
 from cyclopts import App, Parameter
 from pydantic import BaseModel
 
-from impasto.cli.flags import with_flags
+from impasto.cli.flags import Quiet, with_flags
 from impasto.cli.main import run
 from impasto.cli.names import check_apart
 from impasto.cli.stylize import NEEDED, group_of
@@ -81,9 +81,7 @@ def show(
     ] = None,
     overwrite: Annotated[bool, Parameter(negative=(), help="Replace a file that exists.")] = False,
     mirror: Annotated[bool, Parameter(negative=(), help="Left for right, as in a mirror.")] = False,
-    quiet: Annotated[
-        bool, Parameter(alias="-q", negative=(), help="Say nothing on the way.")
-    ] = False,
+    quiet: Quiet = False,
     options: dict[str, Any],
 ) -> None:
     """Paint until the video ends, the window is closed or Ctrl-C; frames are dropped, not delayed.

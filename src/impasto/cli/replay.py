@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from impasto.cli.flags import Quiet
 from impasto.cli.look import table
 from impasto.cli.main import say
 from impasto.cli.terminal import bar
@@ -69,9 +70,7 @@ def replay(
         bool,
         Parameter(negative=(), help="Go on although an input or a network is not what it was."),
     ] = False,
-    quiet: Annotated[
-        bool, Parameter(alias="-q", negative=(), help="Say nothing on the way.")
-    ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Make a picture again from its recipe: the same bytes, or word of what has changed.
 

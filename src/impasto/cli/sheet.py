@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from impasto.cli.flags import Overwrite, Quiet
 from impasto.cli.main import STOPPED, say
 from impasto.cli.names import check_apart
 from impasto.cli.stylize import NEEDED, run_with_method
@@ -84,12 +85,8 @@ def vary(
     preset: Annotated[
         str | None, Parameter(group=NEEDED, metavar="NAME", help="Settings that go together.")
     ] = None,
-    quiet: Annotated[
-        bool, Parameter(alias="-q", negative=(), help="Say nothing on the way.")
-    ] = False,
-    overwrite: Annotated[
-        bool, Parameter(negative=(), help="Replace a result that exists.")
-    ] = False,
+    quiet: Quiet = False,
+    overwrite: Overwrite = False,
     options: dict[str, Any],
 ) -> int:
     """Paint the sheet; what can be refused is refused before the work starts.

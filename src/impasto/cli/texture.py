@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
-from impasto.cli.flags import with_flags
+from impasto.cli.flags import Overwrite, Quiet, with_flags
 from impasto.cli.names import keep_apart
 from impasto.cli.terminal import bar
 from impasto.core.errors import OptionError
@@ -30,12 +30,8 @@ def more(
         Parameter(help="Long side of SAMPLE in pixels. By default its own, at most 512."),
     ] = None,
     seed: Annotated[int, Parameter(help="Another seed, another texture.")] = 0,
-    overwrite: Annotated[
-        bool, Parameter(negative=(), help="Replace a result that exists.")
-    ] = False,
-    quiet: Annotated[
-        bool, Parameter(alias="-q", negative=(), help="Say nothing on the way.")
-    ] = False,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
     options: dict[str, Any],
 ) -> None:
     """Make more of a texture: a picture of any size that looks like SAMPLE all over."""

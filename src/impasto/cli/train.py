@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import torch
 from cyclopts import App, Group, Parameter
 
-from impasto.cli.flags import with_flags
+from impasto.cli.flags import Quiet, with_flags
 from impasto.cli.main import STOPPED, say
 from impasto.cli.terminal import bar
 from impasto.core.errors import OptionError
@@ -43,7 +43,6 @@ Begin = Annotated[Path | None, Parameter(help="Weights of an earlier training to
 Out = Annotated[
     Path, Parameter(help="Folder of the run; the same command goes on where it was stopped.")
 ]
-Quiet = Annotated[bool, Parameter(alias="-q", negative=(), help="Say nothing on the way.")]
 
 
 def distill(

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from impasto.cli.flags import Overwrite, Quiet
 from impasto.cli.names import keep_apart
 from impasto.cli.terminal import bar
 from impasto.core.errors import OptionError
@@ -20,12 +21,8 @@ def upscale(
     *,
     output: Annotated[Path, Parameter(alias="-o", help="Where to write it.")],
     by: Annotated[int, Parameter(help="How many times as high and wide: 2 or 4.")] = 2,
-    overwrite: Annotated[
-        bool, Parameter(negative=(), help="Replace a result that exists.")
-    ] = False,
-    quiet: Annotated[
-        bool, Parameter(alias="-q", negative=(), help="Say nothing on the way.")
-    ] = False,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
 ) -> None:
     """Enlarge a picture by a network that keeps edges sharp."""
     if by not in FACTORS:

@@ -3,7 +3,7 @@
 from typing import Literal, Protocol
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from impasto.core.options import Options
@@ -28,12 +28,26 @@ class Decode(Options):
     pixel_weight: float = Field(
         20.0, ge=0, description="adain: weight of the squared error of pixels in such pairs"
     )
+    levels: tuple[int, ...] = Field(
+        (5, 4, 3, 5, 4, 2, 5, 4, 3, 1),
+        min_length=1,
+        description="wct: the levels to train, one a step, over and over: deep ones have more to "
+        "learn",
+    )
     gram_weight: float = Field(0.3, ge=0, description="wct: weight of the Gram loss")
     outside_weight: float = Field(10.0, ge=0, description="weight of values beyond black and white")
     averaging: float = Field(0.998, ge=0, lt=1, description="decay of the average over weights")
     save_every: int = Field(1000, ge=1, description="steps between two checkpoints with samples")
     samples: int = Field(4, ge=0, description="held-out pictures across a sheet of samples")
     seed: int = Field(0, ge=0, description="seed of crops and first weights")
+
+    @field_validator("levels")
+    @classmethod
+    def _known(cls, levels: tuple[int, ...]) -> tuple[int, ...]:
+        if not set(levels) <= {1, 2, 3, 4, 5}:
+            got = ", ".join(map(str, levels))
+            raise ValueError(f"levels must be whole numbers from 1 to 5; got {got}")
+        return levels
 
 
 class Mirror(Protocol):

@@ -20,8 +20,6 @@ from impasto.training.mirrors import Decode, autocast, widths
 
 TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 """The layers that WCT inverts."""
-CYCLE = (5, 4, 3, 5, 4, 2, 5, 4, 3, 1)
-"""One level is trained a step: the deep ones, which have more to learn, more often."""
 PIXEL_WEIGHTS = (40.0, 40.0, 40.0, 20.0, 10.0)
 """Of the squared error of pixels at each level: deep activations do not tell where a pixel is."""
 
@@ -70,7 +68,7 @@ class ForWCT:
 
     def losses(self, step: int, pairs: Pairs) -> dict[str, Tensor]:
         """Errors of one level, on as many pictures to give back as to recolour."""
-        level = CYCLE[step % len(CYCLE)]
+        level = self.options.levels[step % len(self.options.levels)]
         taps, tap = TAPS[:level], TAPS[level - 1]
         x = pairs.mixed(self.options.batch)
         strength = (2 * torch.rand(len(x), generator=self.generator)).clamp_max(1).to(x.device)
