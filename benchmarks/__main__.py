@@ -50,6 +50,7 @@ PARTS = {
     "realtime": realtime.realtime,
     "multistyle": multistyle.multistyle,
     "mixing": multistyle.mixing,
+    "adding": multistyle.adding,
     "quilting": quilting.quilting,
     "plan": plan.plan,
     "batch": batch.batch,

@@ -1,7 +1,12 @@
 """The bundled network of many styles: how good, how even in between, and beside Gatys' method."""
 
+import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from statistics import median
 
 import torch
@@ -17,6 +22,7 @@ from impasto.methods import load
 from impasto.nets import trained, zoo
 from impasto.painted import paint
 from impasto.training.data import pictures, split
+from impasto.universal.palette import load_style
 
 PAINTINGS = {
     "starry-night-of-van-gogh": "examples/starry_night.jpg",
@@ -34,6 +40,11 @@ PAINTINGS = {
 SIZE = 512
 PHOTOS, EACH, BESIDE = 20, 4, 1
 """Photographs not trained on, styles a photograph, and how many of those Gatys' method does too."""
+ADDED = {
+    "wave-of-hokusai": PAINTINGS["wave-of-hokusai"],
+    "shipwreck": "examples/shipwreck.jpg",
+}
+ADDED_PHOTOS = 5
 STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -44,15 +55,15 @@ def painting(name: str) -> Tensor:
     return from_array(paint(name, width=SIZE, height=SIZE * 3 // 4))
 
 
-def painted(content: Tensor, *names: str, weights=(1.0,), **options: object) -> Tensor:
-    """A photograph in a mixture of styles."""
+def painted(content: Tensor, *names: str, weights=(1.0,), measured=None) -> Tensor:
+    """A photograph in a mixture of styles, or in one that was measured."""
     known = trained.bundled()
     styles = [
-        Style(None, weight, measured=known.known(name))
-        for name, weight in zip(names, weights, strict=True)
+        Style(None, weight, measured=measured or known.known(name))
+        for name, weight in zip(names or ("",), weights, strict=True)
         if weight > 0
     ]
-    method = load("multistyle")(**options)
+    method = load("multistyle")()
     return method.prepare(styles, generator=torch.Generator())(Frame(content))
 
 
@@ -123,6 +134,40 @@ def mixing() -> dict[str, object]:
         "summary": {"nearer": sum(nearer), "even": sum(even), "of": len(found)},
         "ways": found,
     }
+
+
+def adding() -> dict[str, object]:
+    """One style more, by the command as it stands: how long, and how good beside the bundle.
+
+    A style of the bundle is learnt again, which tells what a row by itself loses; and paintings are
+    learnt that the network was never shown.
+    """
+    need_shared()
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    network, photos, rows = judging_network(), photographs()[:ADDED_PHOTOS], {}
+    for name, source in ADDED.items():
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / f"{name}.png"
+            write(picture(source, long_side=SIZE), file)
+            begin = time.perf_counter()
+            command = f"-m impasto train multistyle --add-style {file} --out {folder} --quiet"
+            folders = ["--photos", str(SHARED / "data" / "photos")]
+            subprocess.run([sys.executable, *command.split(), *folders], check=True)
+            minutes = (time.perf_counter() - begin) / 60
+            learnt = load_style(Path(folder) / f"{name}.style")
+        style, found = picture(source, long_side=SIZE), []
+        for i, photo in enumerate(photos):
+            out = painted(photo, measured=learnt)
+            write(out, PICTURES / f"added-{name}-{i}.png")
+            own = verdict(out, photo, style, network).result
+            found.append([own.ratio, own.content])
+            if name in PAINTINGS:
+                other = verdict(painted(photo, name), photo, style, network).result
+                found[-1].append(own.ratio / other.ratio)
+        columns = [median(column) for column in zip(*found, strict=True)]
+        rows[name] = dict(zip(("ratio", "content", "over_bundled"), columns, strict=False))
+        rows[name]["minutes"] = minutes
+    return {"summary": rows}
 
 
 def _seen(image: Tensor) -> dict[str, Tensor]:

@@ -24,7 +24,7 @@ from impasto.training.loop import CHECKPOINT
 from impasto.training.mirrors import Decode
 from impasto.training.superres import Enlarge
 from impasto.training.superres import learn as learn_to_enlarge
-from impasto.training.teaching import teach
+from impasto.training.teaching import STEPS, teach
 
 _RECIPE = Group("The recipe", sort_key=1)
 
@@ -157,7 +157,10 @@ def multistyle(
         Parameter(help="Folder of pictures to imitate, each named as its style."),
     ] = None,
     add_style: Annotated[
-        Path | None, Parameter(help="Learn this picture alone, as a .style file for --to.")
+        Path | None,
+        Parameter(
+            help=f"Learn this picture alone, as a .style file for --to; {STEPS} steps will do."
+        ),
     ] = None,
     to: Annotated[
         str, Parameter(help="Network that learns one style more: multistyle or a file.")
@@ -172,7 +175,8 @@ def multistyle(
     """Train a network that paints many styles in one pass, or teach it one more."""
     if (styles is None) == (add_style is None):
         raise OptionError("one of --styles and --add-style is needed")
-    recipe = build(Feed, options)
+    # A row is learnt soon.
+    recipe = build(Feed, ({} if add_style is None else {"steps": STEPS}) | options)
 
     def training(report: Report) -> Path:
         if add_style is not None:

@@ -24,6 +24,8 @@ from impasto.training.distances import grams, style_far
 from impasto.training.feedforward import STYLE_LAYERS, Feed, Feeding, eyes_of, run
 from impasto.universal.palette import ENDING, save_style
 
+STEPS = 800
+"""Steps in which a row is learnt."""
 TRIED = 4
 """Crops on which the first row of a new style is chosen."""
 
