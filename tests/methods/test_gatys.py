@@ -108,12 +108,17 @@ def test_the_weight_of_content_falls_with_strength_to_a_trace() -> None:
 # --- styles --------------------------------------------------------------------------------------
 
 
-def test_a_style_of_next_to_no_weight_changes_next_to_nothing(eyes: VGG) -> None:
-    alone = paint(eyes)
-    beside = paint(eyes, styles=[Style(STYLE), Style(OTHER, 1e-6)])
-    half = paint(eyes, styles=[Style(STYLE), Style(OTHER)])
-    assert difference(alone, beside) < 1e-3
-    assert difference(alone, half) > 1e-2
+# Of so few positions a covariance lacks rank, and then its root feels the least of weights.
+@pytest.mark.parametrize(("loss", "next_to_nothing"), [("gram", 1e-3), ("covariance", 1e-2)])
+def test_a_style_of_next_to_no_weight_changes_next_to_nothing(
+    eyes: VGG, loss: str, next_to_nothing: float
+) -> None:
+    options = {"style_loss": loss, "optimizer": "adam", "iterations": 12}
+    alone = paint(eyes, **options)
+    beside = paint(eyes, styles=[Style(STYLE), Style(OTHER, 1e-6)], **options)
+    half = paint(eyes, styles=[Style(STYLE), Style(OTHER)], **options)
+    assert difference(alone, beside) < next_to_nothing
+    assert difference(alone, half) > 3 * next_to_nothing
 
 
 def test_only_shares_of_weights_count(eyes: VGG) -> None:
@@ -254,6 +259,7 @@ def test_adam_descends_too(eyes: VGG) -> None:
 def test_normalised_gradients_descend_too(eyes: VGG) -> None:
     def run(**options: Any) -> Tensor:
         options = {"optimizer": "adam", "iterations": 30, "coarsest": 56, **options}
+        options["style_loss"] = "gram"  # Which is what `distances` measures.
         return paint(eyes, normalize_gradients=True, **options)
 
     weak, strong = distances(eyes, run(strength=0.2)), distances(eyes, run(strength=0.9))

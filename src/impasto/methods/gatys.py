@@ -14,6 +14,7 @@ Transfer Using Convolutional Neural Networks", CVPR 2016. Departures:
    hardly see the colour noise that a descent leaves behind.
 6. The network sees every picture in its mirrored surroundings, so that no border runs wild.
 7. Values outside [0, 1] are pulled back by a soft wall instead of being clipped.
+8. Mean and covariance are matched by their Wasserstein distance; Gram matrices are an option.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -67,7 +68,7 @@ class Gatys(Options):
         description="petit, vgg19, vgg16, a file of weights, or one of Python that makes a network",
     )
     iterations: int = Field(90, ge=1, le=100_000, description="descent steps, all sizes together")
-    style_loss: choices.StyleLoss = Field("gram", description="what of the style is matched")
+    style_loss: choices.StyleLoss = Field("covariance", description="what of the style is matched")
     content_loss: choices.ContentLoss = Field(
         "features", description="what of the content is kept: what is seen, or what is like what"
     )

@@ -98,8 +98,8 @@ def match_histogram(
     return torch.stack(channels)[None]
 
 
-def luma(image: Image) -> Mask:
-    """The luminance Y of YIQ, (1, 1, H, W); linear in the picture."""
+def luma(image: Float[Tensor, "N 3 H W"]) -> Float[Tensor, "N 1 H W"]:
+    """The luminance Y of YIQ, in [0, 1] as the picture; linear in it."""
     weights = torch.tensor(LUMA).to(image).view(1, 3, 1, 1)
     return (image * weights).sum(1, keepdim=True)
 

@@ -1,8 +1,9 @@
 """How large the strokes of a picture are: half a wave of where its spectrum has its peak."""
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from impasto.core.tensors import Image
 from impasto.ops.color import luma
 
 OCTAVE = 12
@@ -11,21 +12,30 @@ LONGEST = 0.25
 """The longest wave that can be a stroke's, as a share of the short side; above is composition."""
 
 
-def stroke(image: Image) -> float:
+def stroke(image: Float[Tensor, "N 3 H W"]) -> float:
     """The size of strokes in pixels: half the wavelength at which the spectrum has its peak.
 
-    The power of the luminance is summed over all directions in bands of equal ratio, so that a
-    picture without a scale of its own (whose power falls with the square of frequency) is flat.
-    A Hann window takes away the borders. Smoothed over an octave.
+    Args:
+        image: one or several; the power of several is added up.
+    """
+    peak = spectrum(image).argmax().item() + 0.5
+    return 0.5 * LONGEST * min(image.shape[2:]) / 2 ** (peak / OCTAVE)
+
+
+def spectrum(image: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " B"]:
+    """The power of the luminance in bands of equal ratio, `OCTAVE` an octave, from long waves on.
+
+    Because of the bands a picture without a scale of its own (whose power falls with the square of
+    frequency) is flat. A Hann window takes away the borders. Smoothed over an octave.
 
     Args:
-        image: (1, 3, H, W).
+        image: one or several; the power of several is added up.
     """
-    plane = luma(image)[0, 0].double()
-    height, width = plane.shape
+    plane = luma(image)[:, 0].double()
+    height, width = plane.shape[1:]
     window = torch.outer(*(torch.hann_window(n).to(plane) for n in (height, width)))
-    mean = (plane * window).sum() / window.sum().clamp_min(1e-12)
-    power = torch.fft.rfft2((plane - mean) * window).abs().square()
+    mean = (plane * window).sum((1, 2), keepdim=True) / window.sum().clamp_min(1e-12)
+    power = torch.fft.rfft2((plane - mean) * window).abs().square().sum(0)
     down = torch.fft.fftfreq(height, device=plane.device)[:, None]
     across = torch.fft.rfftfreq(width, device=plane.device)
     frequency = (down**2 + across**2).sqrt()
@@ -35,6 +45,4 @@ def stroke(image: Image) -> float:
     power_in = torch.zeros(int(band.max()) + 1, dtype=torch.float64, device=plane.device)
     power_in.index_add_(0, band, power[known])
     kernel = torch.hann_window(2 * OCTAVE + 1, periodic=False).to(power_in)[None, None]
-    smooth = torch.nn.functional.conv1d(power_in[None, None], kernel, padding=OCTAVE)[0, 0]
-    peak = smooth.argmax().item() + 0.5
-    return 0.5 / (lowest * 2 ** (peak / OCTAVE))
+    return torch.nn.functional.conv1d(power_in[None, None], kernel, padding=OCTAVE)[0, 0]
