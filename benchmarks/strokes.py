@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 import impasto
-from benchmarks.pairs import STYLES, picture
+from benchmarks.pairs import CONTENTS, STYLES, picture
 from benchmarks.quality import PICTURES, need_shared
 from impasto.media.image import write
 from impasto.ops.stroke import OCTAVE, spectrum, stroke
@@ -12,9 +12,7 @@ from impasto.ops.stroke import OCTAVE, spectrum, stroke
 PREVIEW, PRINT = 512, 2048
 """Long sides in pixels."""
 COLUMNS = ("preview_peak", "print_peak", "stretch")
-PREVIEWS = 6
-"""The spectrum of one is not sure where it is flat."""
-ASKED = 12.0
+ASKED = 16.0
 """Pixels of a stroke, in both."""
 CHOSEN = ("night", "scream", "smoker")
 METHODS = ("adain", "wct", "auto", "gatys")
@@ -24,21 +22,22 @@ def strokes() -> dict[str, object]:
     """Strokes of previews and print in pixels, by their spectra.
 
     A photograph has shapes of its own, and a method that keeps them gives back their spectrum. So
-    noise is painted, as large as the result and at full strength.
+    the print is of a wall of such photographs, each as large as the preview, every other mirrored;
+    and the spectrum is that of what is painted, the result less the photograph.
     """
     need_shared()
     PICTURES.mkdir(parents=True, exist_ok=True)
-    rows = {}
+    photo, rows = picture(CONTENTS["face"], long_side=PREVIEW), {}
     for method in METHODS:
         for name in CHOSEN:
             style = picture(STYLES[name], long_side=1024)
-            previews = [painted(style, PREVIEW, method, seed) for seed in range(PREVIEWS)]
-            whole = painted(style, PRINT, method, PREVIEWS)
-            windows = whole.unfold(2, PREVIEW, PREVIEW).unfold(3, PREVIEW, PREVIEW)
-            parts = windows.permute(2, 3, 0, 1, 4, 5).reshape(-1, 3, PREVIEW, PREVIEW)
-            both = torch.cat([previews[0], parts[:1]], 3)
-            write(both, PICTURES / f"stroke-{method}-{name}.png")
-            small, large = torch.cat(previews), parts
+            changes = []
+            for content in (photo, wall(photo)):
+                side = content.shape[3]
+                out = impasto.stylize(content, style, method=method, stroke=ASKED, size=side)
+                write(out[..., :PREVIEW, :PREVIEW], PICTURES / f"stroke-{method}-{name}-{side}.png")
+                changes.append(windows(out - content))
+            small, large = changes
             found = [stroke(small), stroke(large), stretch(spectrum(small), spectrum(large))]
             rows[f"{method} {name}"] = dict(zip(COLUMNS, found, strict=True))
             print(method, name, found, flush=True)
@@ -61,7 +60,13 @@ def stretch(preview: Tensor, print_: Tensor) -> float:
     return 2 ** (max(fits, key=lambda moved: fits[moved]) / OCTAVE)
 
 
-def painted(style: Tensor, side: int, method: str, seed: int) -> Tensor:
-    """A square of noise in a style, (1, 3, side, side)."""
-    noise = torch.rand((1, 3, side, side), generator=torch.Generator().manual_seed(seed))
-    return impasto.stylize(noise, style, method=method, stroke=ASKED, size=side, strength=1.0)
+def wall(photo: Tensor) -> Tensor:
+    """Sixteen of a picture, every other mirrored so that they join."""
+    row = torch.cat([photo, photo.flip(3)] * 2, 3)
+    return torch.cat([row, row.flip(2)] * 2, 2)
+
+
+def windows(image: Tensor) -> Tensor:
+    """Squares as large as the preview, (N, 3, PREVIEW, PREVIEW)."""
+    parts = image.unfold(2, PREVIEW, PREVIEW).unfold(3, PREVIEW, PREVIEW)
+    return parts.permute(2, 3, 0, 1, 4, 5).reshape(-1, 3, PREVIEW, PREVIEW)

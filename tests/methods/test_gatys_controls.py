@@ -9,6 +9,7 @@ from torch import Tensor
 
 from impasto.core.contract import Frame, Style
 from impasto.core.errors import OptionError
+from impasto.core.progress import Progress, Report, silent
 from impasto.losses.choices import ContentLoss, StyleLoss, style_losses
 from impasto.methods.gatys import Gatys
 from impasto.nets.vgg import VGG
@@ -39,11 +40,12 @@ def paint(
     styles: Sequence[Style] = (Style(RED),),
     regions: Sequence[Tensor] = (),
     seed: int = 5,
+    report: Report = silent,
     **options: Any,
 ) -> Tensor:
     method = Gatys(network=network, **{"iterations": 12, "coarsest": 28, **options})
     stylizer = method.prepare(styles, generator=torch.Generator().manual_seed(seed))
-    return stylizer(Frame(CONTENT, regions=regions))
+    return stylizer(Frame(CONTENT, regions=regions), report=report)
 
 
 def redness(image: Tensor) -> float:
@@ -158,6 +160,13 @@ def test_fine_strokes_come_from_one_style_and_coarse_ones_from_another(eyes: VGG
     two, layers = [Style(RED), Style(BLUE)], ("relu1_1", "relu4_1")
     mixed = paint(eyes, styles=two, style_mix=("fine", "coarse"), style_layers=layers)
     assert torch.equal(mixed, paint(eyes, styles=[Style(BLUE)], style_layers=layers))
+
+
+@pytest.mark.parametrize(("scale", "sizes"), [(2.0, 3), (1.0, 2), (0.5, 1)])
+def test_a_print_climbs_as_its_preview_did(eyes: VGG, scale: float, sizes: int) -> None:
+    seen: list[Progress] = []
+    paint(eyes, styles=[Style(RED, scale=scale)], report=seen.append)
+    assert len({told.size for told in seen}) == sizes
 
 
 def test_style_scales_are_factors_to_the_style_scale(eyes: VGG) -> None:

@@ -50,7 +50,6 @@ OUTSIDE_WEIGHT = 10.0
 MARGIN = 8
 """Pixels of mirrored surroundings; the deepest pooling leaves over up to fifteen."""
 
-
 ADVANCED: dict[str, Any] = {"json_schema_extra": {"advanced": True}}
 
 
@@ -153,6 +152,8 @@ class Gatys(Options):
             int(torch.randint(2**31, (), generator=generator)),
             weighted(layers, self.style_weights, option="style_weights"),
             weighted(content_layers, self.content_weights, option="content_weights"),
+            # So a print with the strokes of its preview climbs as that did, pixel by pixel.
+            max(MARGIN, round(self.coarsest / min(one.scale for one in styles))),
         )
 
     def _network(self, device: torch.device) -> Network:
@@ -195,6 +196,7 @@ class _Stylizer:
     seed: int
     style_weights: Mapping[str, float]
     content_weights: Mapping[str, float]
+    coarsest: int
     measured: dict[int, list[list[Tensor]]] = field(default_factory=dict)
 
     def __call__(self, frame: Frame, *, report: Report = silent) -> Image:
@@ -206,7 +208,7 @@ class _Stylizer:
         if self.options.strength == 0:
             return frame.content.clone()
         height, width = frame.content.shape[2:]
-        sizes = pyramid(height, width, coarsest=self.options.coarsest)
+        sizes = pyramid(height, width, coarsest=self.coarsest)
         out = climb(
             self._start(frame, sizes[0]),
             lambda size: self._objective(frame, size),
