@@ -1,4 +1,4 @@
-"""Draw the pictures of the pages on controls and losses, from photographs of scikit-image.
+"""Draw the pictures of the pages on controls, losses and multistyle, from sample photographs.
 
 `python docs/controls.py` draws all, `python docs/controls.py color presets` some of them.
 """
@@ -16,10 +16,12 @@ from impasto.cli.main import main
 from impasto.features import Hooked
 from impasto.media.contact import contact
 from impasto.media.image import from_array, write
+from impasto.nets.trained import bundled
 from impasto.ops.resample import fit, resize
 
 PICTURES = Path(__file__).with_name("pictures")
 SIDE = 256
+TRAINED = 512
 QUALITY = 75
 
 
@@ -110,6 +112,37 @@ def eyes() -> None:
     _contact("eyes", made, words, columns=3)
 
 
+def names() -> None:
+    """A portrait in all styles that are known by name, at the size that they were trained for."""
+    photo = data.astronaut()
+    known = bundled().names
+    made = [from_array(photo), *(_tensor(stylize(photo, name)) for name in known)]
+    made = [resize(each, (TRAINED, TRAINED))[..., :400, 56:456] for each in made]
+    made = [resize(each, (200, 200)) for each in made]
+    words = ["photograph", *known]
+    rows = range(0, len(made), 6)
+    labels = [[[word] for word in words[i : i + 6]] for i in rows]
+    sheet = contact([made[i : i + 6] for i in rows], labels, size=(200, 200))
+    write(sheet, PICTURES / "multistyle-faces.webp", quality=QUALITY)
+
+
+def kinds() -> None:
+    """A face, text, a flat sky, a night and a drawing in five styles, the bad ones too."""
+    five = ["starry-night-of-van-gogh", "wave-of-hokusai", "mosaic", "diva-of-the-twenties"]
+    rows = []
+    for draw in (data.astronaut, data.page, data.camera, data.rocket, data.horse):
+        pixels = draw()
+        if pixels.dtype == bool:
+            pixels = (~pixels * np.uint8(255)) if pixels.mean() < 0.5 else pixels * np.uint8(255)
+        photo = from_array(np.ascontiguousarray(pixels))
+        photo = resize(photo, fit(*photo.shape[2:], long_side=TRAINED))
+        made = [photo, *(stylize(photo, name) for name in [*five, "hatching"])]
+        height = round(TRAINED * 0.66)
+        rows.append([resize(each[:, :, :height], (145, 220)) for each in made])
+    sheet = torch.cat([torch.cat(row, 3) for row in rows], 2)
+    write(sheet, PICTURES / "multistyle-kinds.webp", quality=QUALITY)
+
+
 def faces(path: Path) -> Hooked:
     """The convolutions of MTCNN's third network, from `facenet_pytorch/data/onet.pt`.
 
@@ -162,7 +195,8 @@ def _sheet(
 
 
 PARTS: dict[str, Callable[[], None]] = {
-    each.__name__: each for each in (color, stroke, losses, presets, places, styles, eyes)
+    each.__name__: each
+    for each in (color, stroke, losses, presets, places, styles, eyes, names, kinds)
 }
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def test_there_is_no_seam(slim, scale, side):
 def test_it_is_near_to_what_is_painted_at_once():
     known = trained.bundled()
     image = from_array(draw("knife", width=640, height=448))
-    row = known.styles[:1]
+    row = known.mixed(known.styles[:1], torch.ones(1), strength=0.5)
     out = Held(torch.zeros_like(image))
     painting = Painting(known.network, (448, 640), rows=lambda _: [row], finish=lambda _, p: p[0])
     tiled([painting], Held(image), out, side=256)
