@@ -49,6 +49,7 @@ PARTS = {
     "analogies": analogies.analogies,
     "realtime": realtime.realtime,
     "multistyle": multistyle.multistyle,
+    "beside_gatys": multistyle.beside_gatys,
     "mixing": multistyle.mixing,
     "adding": multistyle.adding,
     "quilting": quilting.quilting,

@@ -15,7 +15,7 @@ from torch import Tensor
 from benchmarks.pairs import JUDGE, SHARED, judging_network, picture
 from benchmarks.quality import PICTURES, need_shared, verdict
 from impasto.core.contract import Frame, Style
-from impasto.evaluate.compare import summarise
+from impasto.evaluate.compare import Verdict, summarise
 from impasto.evaluate.metrics import STYLE_LAYERS, style_distance
 from impasto.media.image import from_array, write
 from impasto.methods import load
@@ -38,8 +38,10 @@ PAINTINGS = {
 }
 """The paintings after which styles were trained, below ../shared/data; the others are by code."""
 SIZE = 512
-PHOTOS, EACH, BESIDE = 20, 4, 1
-"""Photographs not trained on, styles a photograph, and how many of those Gatys' method does too."""
+PHOTOS, EACH = 20, 4
+"""Photographs not trained on, and styles a photograph."""
+BESIDE = (0.35, 0.4, 0.5)
+"""Strengths that are set beside Gatys' method at its default."""
 ADDED = {
     "wave-of-hokusai": PAINTINGS["wave-of-hokusai"],
     "shipwreck": "examples/shipwreck.jpg",
@@ -55,7 +57,9 @@ def painting(name: str) -> Tensor:
     return from_array(paint(name, width=SIZE, height=SIZE * 3 // 4))
 
 
-def painted(content: Tensor, *names: str, weights=(1.0,), measured=None) -> Tensor:
+def painted(
+    content: Tensor, *names: str, weights=(1.0,), measured=None, strength: float = 0.5
+) -> Tensor:
     """A photograph in a mixture of styles, or in one that was measured."""
     known = trained.bundled()
     styles = [
@@ -63,7 +67,7 @@ def painted(content: Tensor, *names: str, weights=(1.0,), measured=None) -> Tens
         for name, weight in zip(names or ("",), weights, strict=True)
         if weight > 0
     ]
-    method = load("multistyle")()
+    method = load("multistyle")(strength=strength)
     return method.prepare(styles, generator=torch.Generator())(Frame(content))
 
 
@@ -82,33 +86,48 @@ def photographs() -> list[Tensor]:
 
 
 def multistyle() -> dict[str, object]:
-    """Every style on some of twenty photographs, some of them by Gatys' method as well."""
+    """Every style on some of twenty photographs."""
     need_shared()
     PICTURES.mkdir(parents=True, exist_ok=True)
     network, names = judging_network(), trained.bundled().names
-    rows: dict[str, dict[str, list]] = {name: {"ours": [], "gatys": []} for name in names}
+    rows: dict[str, list[Verdict]] = {name: [] for name in names}
     for i, photo in enumerate(photographs()):
         for j in range(EACH):
             name = names[(i * EACH + j) % len(names)]
-            style = painting(name)
             out = painted(photo, name)
             write(out, PICTURES / f"multistyle-{i:02}-{name}.png")
-            rows[name]["ours"].append(verdict(out, photo, style, network))
-            if j < BESIDE:
-                other = optimised(photo, name)
-                rows[name]["gatys"].append(
-                    (rows[name]["ours"][-1], verdict(other, photo, style, network))
-                )
-    ours = [v for row in rows.values() for v in row["ours"]]
-    both = [pair for row in rows.values() for pair in row["gatys"]]
+            rows[name].append(verdict(out, photo, painting(name), network))
     return {
-        "summary": summarise(ours).as_dict()
-        | {
-            "style_over_gatys": median(a.result.style / b.result.style for a, b in both),
-            "content_over_gatys": median(a.result.content / b.result.content for a, b in both),
-        },
-        "styles": {name: summarise(row["ours"]).as_dict() for name, row in rows.items()},
+        "summary": summarise([each for row in rows.values() for each in row]).as_dict(),
+        "styles": {name: summarise(row).as_dict() for name, row in rows.items()},
         "judge": JUDGE.name,
+    }
+
+
+def beside_gatys() -> dict[str, object]:
+    """A style on each of twenty photographs, at some strengths, over Gatys' method by default.
+
+    Gatys' method looks with the network that the losses of training looked with.
+    """
+    need_shared()
+    network, names = judging_network(), trained.bundled().names
+    rows: dict[str, list[list[float]]] = {f"{strength:g}": [] for strength in BESIDE}
+    for i, photo in enumerate(photographs()):
+        name = names[i % len(names)]
+        style = painting(name)
+        other = verdict(optimised(photo, name), photo, style, network).result
+        for strength in BESIDE:
+            own = verdict(painted(photo, name, strength=strength), photo, style, network).result
+            over = [own.style / other.style, own.content / other.content]
+            rows[f"{strength:g}"].append(over)
+    return {
+        "summary": {
+            strength: dict(
+                zip(("style", "content"), map(median, zip(*row, strict=True)), strict=True)
+            )
+            for strength, row in rows.items()
+        },
+        "over_gatys": rows,
     }
 
 
