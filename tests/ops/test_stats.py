@@ -241,3 +241,23 @@ def test_two_rows_of_quantiles_are_as_far_apart_as_their_distributions() -> None
     one, other = draw(1, 64), draw(1, 64, seed=2) ** 2
     found = (quantiles(one, count=64) - quantiles(other, count=64)).square().mean()
     torch.testing.assert_close(found, (one.sort().values - other.sort().values).square().mean())
+
+
+def test_mean_and_covariance_and_their_gradients_are_the_same_in_either_memory_order():
+    generator = torch.Generator().manual_seed(4)
+    plain = torch.rand((1, 5, 7, 6), generator=generator) + 3
+    weights = (torch.rand((1, 1, 7, 6), generator=generator) - 0.4).clamp_min(0)
+    pull = torch.rand((5, 6), generator=generator)
+    found = []
+    for order in (torch.contiguous_format, torch.channels_last):
+        features = plain.clone(memory_format=order).requires_grad_()
+        mean, covariance = gaussian(features, weights)
+        both = torch.cat([mean[:, None], covariance], 1)
+        (both * pull).sum().backward()
+        found.append((both.detach(), features.grad))
+    share = weights / weights.sum()
+    centred = plain - (plain * share).sum((2, 3), keepdim=True)
+    true = torch.einsum("ncij,ndij,noij->cd", centred, centred, share)
+    torch.testing.assert_close(found[0][0][:, 1:], true, rtol=1e-3, atol=1e-5)
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)

@@ -37,11 +37,14 @@ class _Gram(torch.autograd.Function):
         return product.unflatten(2, ctx.shape[2:]).to(ctx.dtype)
 
 
-class _WeightedGram(torch.autograd.Function):
-    """For features whose channels lie together: only positions that count are touched, once."""
+class _Weighted(torch.autograd.Function):
+    """Gram matrix and mean of features whose channels lie together.
+
+    Only positions that count are touched, once, and both statistics give one gradient.
+    """
 
     @staticmethod
-    def forward(ctx: Any, features: Tensor, weights: Tensor) -> Tensor:
+    def forward(ctx: Any, features: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         rows = features[0].permute(1, 2, 0).flatten(0, 1)
         if rows.dtype == torch.float16:
             rows = rows.float()
@@ -51,17 +54,20 @@ class _WeightedGram(torch.autograd.Function):
         # Multiplied in full, since to stretch numbers of half precision on the way is far slower.
         weighted = rows * share.to(rows.dtype)[:, None].expand_as(rows).contiguous()
         total = share.sum().clamp_min(torch.finfo(torch.float32).tiny)
-        ctx.save_for_backward(weighted, kept, total)
+        ctx.save_for_backward(weighted, kept, share, total)
         ctx.shape, ctx.dtype = features.shape, features.dtype
-        return (weighted.mT @ rows).float()[None] / total
+        mean = weighted.sum(0, dtype=torch.float32) / total
+        return (weighted.mT @ rows).float()[None] / total, mean
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (weighted, kept, total), (gradient,) = ctx.saved_tensors, gradients
+        (weighted, kept, share, total), (gradient, shift) = ctx.saved_tensors, gradients
         factor = ((gradient[0] + gradient[0].mT) / total).to(weighted.dtype)
         _, channels, height, width = ctx.shape
         rows = weighted.new_zeros((height * width, channels))
-        rows.index_copy_(0, kept, weighted @ factor)
+        found = weighted @ factor
+        found.addr_(share.to(found.dtype), (shift / total).to(found.dtype))
+        rows.index_copy_(0, kept, found)
         back = rows.view(1, height, width, channels).permute(0, 3, 1, 2)
         return back.to(ctx.dtype), None
 
@@ -82,7 +88,7 @@ def gram(features: Float[Tensor, "N C h w"], weights: Mask | None = None) -> Flo
     if weights is None:
         return _Gram.apply(features)
     if not features.is_contiguous():
-        return _WeightedGram.apply(features, weights)
+        return _Weighted.apply(features, weights)[0]
     share = weights / weights.mean().clamp_min(torch.finfo(torch.float32).tiny)
     return _Gram.apply(features * share.sqrt().to(features.dtype))
 
@@ -97,15 +103,21 @@ def gaussian(
         weights: how much each position counts; None is all alike.
 
     Returns:
-        Float32. The Gram matrix would do for both, but in half precision little would be left of a
-        small covariance beside a large mean.
+        Float32.
     """
+    if weights is not None and features.dtype == torch.float32 and not features.is_contiguous():
+        squares, mean = _Weighted.apply(features, weights)
+        return mean, squares[0] - torch.outer(mean, mean)
     if weights is None:
-        mean = features.mean((2, 3), keepdim=True, dtype=torch.float32)
+        mean = features.mean((2, 3), dtype=torch.float32)[0]
     else:
         share = (weights / weights.sum().clamp_min(torch.finfo(torch.float32).tiny)).to(features)
-        mean = (features * share).sum((2, 3), keepdim=True, dtype=torch.float32)
-    return mean.flatten(), gram(features - mean.to(features.dtype), weights)[0]
+        mean = torch.einsum("nchw,nohw->c", features, share).float()
+    if features.dtype == torch.float32:
+        return mean, gram(features, weights)[0] - torch.outer(mean, mean)
+    # In half precision little would be left of a small covariance beside a large mean.
+    centred = features - mean.view(1, -1, 1, 1).to(features.dtype)
+    return mean, gram(centred, weights)[0]
 
 
 def root(matrix: Float[Tensor, "C C"]) -> Float[Tensor, "C C"]:
