@@ -1,7 +1,5 @@
 """Whether strokes are as large in a print as in its preview, side by side."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
@@ -43,12 +41,6 @@ def strokes() -> dict[str, object]:
             small, large = changes
             found = [stroke(small), stroke(large), stretch(spectrum(small), spectrum(large))]
             rows[f"{method} {name}"] = dict(zip(COLUMNS, found, strict=True))
-            print(method, name, found, flush=True)
-    return found_in(rows)
-
-
-def found_in(rows: Mapping[str, Mapping[str, float]]) -> dict[str, object]:
-    """The rows, and the pair whose print is farthest from its preview."""
     apart = {pair: abs(row["stretch"] - 1) for pair, row in rows.items()}
     worst = max(apart, key=lambda pair: apart[pair])
     return {"summary": {"worst": worst, "stretch": rows[worst]["stretch"]}, "pairs": rows}

@@ -132,8 +132,7 @@ def kinds() -> None:
     rows = []
     for draw in (data.astronaut, data.page, data.camera, data.rocket, data.horse):
         pixels = draw()
-        if pixels.dtype == bool:
-            pixels = (~pixels * np.uint8(255)) if pixels.mean() < 0.5 else pixels * np.uint8(255)
+        pixels = pixels * np.uint8(255) if pixels.dtype == bool else pixels
         photo = from_array(np.ascontiguousarray(pixels))
         photo = resize(photo, fit(*photo.shape[2:], long_side=TRAINED))
         made = [photo, *(stylize(photo, name) for name in [*five, "hatching"])]

@@ -183,6 +183,10 @@ HOOKED = (
     f"{MODULE}"
     "network = Hooked(network, mean=(1.0, 1.0, 1.0))\n"
 )
+NONE = (
+    "{} must define network: a torch.nn.Module with layers, an impasto.features.Hooked, or a "
+    "function that returns one"
+)
 FUNCTION = MODULE + "made = network\ndef network():\n    return made\n"
 
 
@@ -201,8 +205,9 @@ def test_a_file_of_python_makes_a_network(tmp_path: Path, text: str) -> None:
         (None, "network must be a file that is there; {} is not"),
         ("network = 1 / 0", "{} makes no network: division by zero"),
         ("def network():\n    raise KeyError", "{} makes no network: KeyError"),
-        ("eyes = 3", "{} must define network: a torch.nn.Module, an impasto.features.Hooked, or a "
-         "function that returns one"),
+        ("raise SystemExit(3)", "{} makes no network: 3"),
+        ("eyes = 3", NONE),
+        ("import torch\nnetwork = torch.nn.Linear(3, 3)", NONE),
     ],
 )  # fmt: skip
 def test_a_file_that_makes_none_is_refused_in_one_sentence(

@@ -177,15 +177,15 @@ def coded(path: str | Path, device: torch.device) -> Network:
         network = runpy.run_path(str(path)).get("network")
         if callable(network) and not isinstance(network, nn.Module | Network):
             network = network()
-    except Exception as error:  # Whatever strangers' code raises.
+    except (Exception, SystemExit) as error:  # Whatever strangers' code raises.
         said = " ".join(str(error).split()) or type(error).__name__
         raise OptionError(f"{path} makes no network: {said}") from error
     if isinstance(network, nn.Module) and not isinstance(network, Network):
         network = Hooked(network)
-    if not isinstance(network, Network):
+    if not isinstance(network, Network) or not network.layers:
         raise OptionError(
-            f"{path} must define network: a torch.nn.Module, an impasto.features.Hooked, or a "
-            "function that returns one"
+            f"{path} must define network: a torch.nn.Module with layers, an "
+            "impasto.features.Hooked, or a function that returns one"
         )
     module = network.module if isinstance(network, Hooked) else network
     if isinstance(module, nn.Module):

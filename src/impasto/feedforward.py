@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
 
 from impasto.core.contract import Frame, Pass
-from impasto.core.options import Options
+from impasto.core.options import ADVANCED, Options
 from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
 from impasto.nets import engines
@@ -17,8 +17,6 @@ from impasto.nets.settled import Painting
 from impasto.nets.trained import paint
 from impasto.nets.transformer import Transformer
 from impasto.ops.resample import resize
-
-ADVANCED: dict[str, Any] = {"json_schema_extra": {"advanced": True}}
 
 
 class FeedForward(Options):

@@ -104,10 +104,13 @@ def test_what_is_descended_for_wct(eyes: VGG, step: int):
     assert {name.partition(".")[0] for name in trained} == {tap}
 
 
-@pytest.mark.parametrize("levels", [(), (0,), (4, 6)])
-def test_levels_that_no_decoder_has_are_refused(levels: tuple[int, ...]):
+def test_levels_that_no_decoder_has_are_refused():
+    for levels in ((0,), (4, 6)):
+        got = ", ".join(map(str, levels))
+        with pytest.raises(OptionError, match=f"^levels must be .* from 1 to 5; got {got}$"):
+            build(Decode, {"levels": levels})
     with pytest.raises(OptionError, match="levels must"):
-        build(Decode, {"levels": levels})
+        build(Decode, {"levels": ()})
 
 
 @pytest.mark.parametrize("same", [0.0, 1.0])

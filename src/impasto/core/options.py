@@ -11,6 +11,8 @@ from impasto.core.errors import OptionError
 
 M = TypeVar("M", bound=BaseModel)
 
+ADVANCED: dict[str, Any] = {"json_schema_extra": {"advanced": True}}
+"""For a `Field` that few people need: it is shown apart."""
 _KINDS = {bool: "yes or no", int: "a whole number", float: "a number"}
 _PLURALS = {int: "whole numbers", float: "numbers"}
 

@@ -21,7 +21,7 @@ is `ops.coherence`. Departures:
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import log2
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ from torch.nn import functional as F
 
 from impasto.core.contract import Cost, Frame, Style, Stylizer, Task
 from impasto.core.errors import OptionError
-from impasto.core.options import Options
+from impasto.core.options import ADVANCED, Options
 from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
 from impasto.media.image import load
@@ -51,8 +51,6 @@ TRACE = 0.02
 """What is left of the content's odds at full strength."""
 TOLD = 0.02
 """A level reports when so much more of it is done."""
-
-ADVANCED: dict[str, Any] = {"json_schema_extra": {"advanced": True}}
 
 
 class Analogies(Options):

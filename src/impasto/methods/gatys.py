@@ -19,7 +19,7 @@ Transfer Using Convolutional Neural Networks", CVPR 2016. Departures:
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -27,7 +27,7 @@ from torch import Tensor
 
 from impasto.core.contract import Cost, Frame, Style, Stylizer, Task, together
 from impasto.core.errors import OptionError
-from impasto.core.options import Options
+from impasto.core.options import ADVANCED, Options
 from impasto.core.progress import Report, silent
 from impasto.core.tensors import Features, Image, Mask
 from impasto.features import CODE, Network, choose, coded, descending, weighted
@@ -49,8 +49,6 @@ LEAST_STRENGTH = 0.01
 OUTSIDE_WEIGHT = 10.0
 MARGIN = 8
 """Pixels of mirrored surroundings; the deepest pooling leaves over up to fifteen."""
-
-ADVANCED: dict[str, Any] = {"json_schema_extra": {"advanced": True}}
 
 
 class Gatys(Options):

@@ -20,8 +20,9 @@ from torch import Tensor
 
 from impasto.core.contract import Cost, Frame, Style, Stylizer, Task
 from impasto.core.errors import OptionError
+from impasto.core.options import ADVANCED
 from impasto.core.tensors import Image
-from impasto.feedforward import ADVANCED, FeedForward
+from impasto.feedforward import FeedForward
 from impasto.nets import trained
 from impasto.nets.trained import MAKER, ROW, Trained
 

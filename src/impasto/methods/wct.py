@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.core.contract import Cost, Frame, Pass, Style, Stylizer, Sums, Task
+from impasto.core.options import ADVANCED
 from impasto.core.tensors import Image
 from impasto.nets import decoder
 from impasto.nets.decoder import Decoder
@@ -49,7 +50,7 @@ class WCT(Universal):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "float32",
         description="auto is bfloat16 where the processor has it",
-        json_schema_extra={"advanced": True},
+        **ADVANCED,
     )
 
     @model_validator(mode="after")

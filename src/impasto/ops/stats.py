@@ -54,19 +54,22 @@ class _Weighted(torch.autograd.Function):
         # Multiplied in full, since to stretch numbers of half precision on the way is far slower.
         weighted = rows * share.to(rows.dtype)[:, None].expand_as(rows).contiguous()
         total = share.sum().clamp_min(torch.finfo(torch.float32).tiny)
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(weighted, kept, share, total)
         ctx.shape, ctx.dtype = features.shape, features.dtype
         mean = weighted.sum(0, dtype=torch.float32) / total
         return (weighted.mT @ rows).float()[None] / total, mean
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor, None]:
         (weighted, kept, share, total), (gradient, shift) = ctx.saved_tensors, gradients
-        factor = ((gradient[0] + gradient[0].mT) / total).to(weighted.dtype)
         _, channels, height, width = ctx.shape
         rows = weighted.new_zeros((height * width, channels))
-        found = weighted @ factor
-        found.addr_(share.to(found.dtype), (shift / total).to(found.dtype))
+        found = torch.zeros_like(weighted)
+        if gradient is not None:
+            found = weighted @ ((gradient[0] + gradient[0].mT) / total).to(weighted.dtype)
+        if shift is not None:
+            found.addr_(share.to(found.dtype), (shift / total).to(found.dtype))
         rows.index_copy_(0, kept, found)
         back = rows.view(1, height, width, channels).permute(0, 3, 1, 2)
         return back.to(ctx.dtype), None

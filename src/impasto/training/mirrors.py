@@ -3,7 +3,7 @@
 from typing import Literal, Protocol
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from impasto.core.options import Options
@@ -41,13 +41,12 @@ class Decode(Options):
     samples: int = Field(4, ge=0, description="held-out pictures across a sheet of samples")
     seed: int = Field(0, ge=0, description="seed of crops and first weights")
 
-    @field_validator("levels")
-    @classmethod
-    def _known(cls, levels: tuple[int, ...]) -> tuple[int, ...]:
-        if not set(levels) <= {1, 2, 3, 4, 5}:
-            got = ", ".join(map(str, levels))
+    @model_validator(mode="after")
+    def _known(self) -> "Decode":
+        if not set(self.levels) <= {1, 2, 3, 4, 5}:
+            got = ", ".join(map(str, self.levels))
             raise ValueError(f"levels must be whole numbers from 1 to 5; got {got}")
-        return levels
+        return self
 
 
 class Mirror(Protocol):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from impasto.core.contract import Frame, Pass, Style, Stylizer
 from impasto.core.errors import OptionError
-from impasto.core.options import Options
+from impasto.core.options import ADVANCED, Options
 from impasto.core.progress import Report, silent
 from impasto.core.tensors import Image
 from impasto.nets import petit, zoo
@@ -44,7 +44,7 @@ class Universal(Options):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
         description="auto is bfloat16 where the processor has it",
-        json_schema_extra={"advanced": True},
+        **ADVANCED,
     )
 
     @property
