@@ -67,11 +67,13 @@ def test_the_gradient_of_gram_is_that_of_its_formula(layout: torch.memory_format
     torch.testing.assert_close(found, expected)
 
 
-def test_relative_is_a_ratio_of_squared_norms() -> None:
-    difference, reference = torch.tensor([3.0, 4.0]), torch.tensor([[1.0, 2.0], [2.0, 4.0]])
-    assert float(relative(difference, reference)) == 1.0
-    assert relative(difference, torch.zeros(2)).isfinite()
-    assert float(relative(torch.zeros(2), torch.zeros(2))) == 0
+def test_relative_is_a_ratio_of_squared_norms_matrix_by_matrix() -> None:
+    difference, reference = torch.tensor([[3.0, 4.0]]), torch.tensor([[2.0, 4.0], [1.0, 2.0]])
+    assert float(relative(difference.expand(2, 2), reference)) == 2.0
+    found = relative(torch.stack([reference, 3 * reference]), reference.expand(2, 2, 2))
+    assert found.tolist() == [1.0, 9.0]
+    assert relative(difference, torch.zeros(1, 2)).isfinite()
+    assert float(relative(torch.zeros(1, 2), torch.zeros(1, 2))) == 0
 
 
 # --- moments -------------------------------------------------------------------------------------
@@ -194,23 +196,28 @@ def test_a_weighted_gram_is_that_of_positions_that_come_so_often() -> None:
 def test_gaussian_is_mean_and_covariance() -> None:
     f, often = draw(1, 5, 4, 6) * 2 + 3, torch.randint(0, 4, (24,))
     mean, covariance = gaussian(f)
-    torch.testing.assert_close(mean, f[0].flatten(1).mean(1))
-    torch.testing.assert_close(covariance, f[0].flatten(1).cov(correction=0), rtol=1e-4, atol=1e-5)
-    mean, covariance = gaussian(f, often.float().view(1, 1, 4, 6))
+    torch.testing.assert_close(mean[0], f[0].flatten(1).mean(1))
+    expected = f[0].flatten(1).cov(correction=0)
+    torch.testing.assert_close(covariance[0], expected, rtol=1e-4, atol=1e-5)
+    # Of two regions, the second has nothing.
+    weights = torch.stack([often, 0 * often]).float().view(2, 1, 4, 6)
+    mean, covariance = gaussian(f, weights)
     repeated = f.flatten(2).repeat_interleave(often, 2)[0]
-    torch.testing.assert_close(mean, repeated.mean(1))
-    torch.testing.assert_close(covariance, repeated.cov(correction=0), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(mean[0], repeated.mean(1))
+    torch.testing.assert_close(covariance[0], repeated.cov(correction=0), rtol=1e-4, atol=1e-5)
+    assert not mean[1].any()
+    assert not covariance[1].any()
 
 
-def test_a_small_covariance_beside_a_large_mean_survives_half_precision() -> None:
-    f = 100 + draw(1, 3, 40, 50)
-    torch.testing.assert_close(
-        gaussian(f.bfloat16())[1], gaussian(f.bfloat16().float())[1], rtol=0.05, atol=0.01
-    )
+@pytest.mark.parametrize("guided", [False, True])
+def test_a_small_covariance_beside_a_large_mean_survives_half_precision(guided: bool) -> None:
+    f, weights = 100 + draw(1, 3, 40, 50), draw(2, 1, 40, 50, seed=2) if guided else None
+    found, expected = (gaussian(x, weights)[1] for x in (f.bfloat16(), f.bfloat16().float()))
+    torch.testing.assert_close(found, expected, rtol=0.05, atol=0.01)
 
 
 def test_the_root_squared_is_the_matrix() -> None:
-    _, covariance = gaussian(draw(1, 6, 5, 7))
+    covariance = gaussian(draw(1, 6, 5, 7))[1][0]
     found = root(covariance)
     torch.testing.assert_close(found @ found, covariance)
     torch.testing.assert_close(found, found.mT)
@@ -252,7 +259,7 @@ def test_mean_and_covariance_and_their_gradients_are_the_same_in_either_memory_o
     for order in (torch.contiguous_format, torch.channels_last):
         features = plain.clone(memory_format=order).requires_grad_()
         mean, covariance = gaussian(features, weights)
-        both = torch.cat([mean[:, None], covariance], 1)
+        both = torch.cat([mean.mT, covariance[0]], 1)
         (both * pull).sum().backward()
         found.append((both.detach(), features.grad))
     share = weights / weights.sum()

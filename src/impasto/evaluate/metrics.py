@@ -63,7 +63,7 @@ def content_distance(out: Mapping[str, Tensor], content: Mapping[str, Tensor]) -
     """
     target = content[CONTENT_LAYER]
     contrast = target - target.mean((2, 3), keepdim=True)
-    return relative(out[CONTENT_LAYER] - target, contrast).item()
+    return relative((out[CONTENT_LAYER] - target).flatten(2), contrast.flatten(2)).item()
 
 
 def roughness(out: Image, style: Image) -> float:

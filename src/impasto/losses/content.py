@@ -29,6 +29,7 @@ class Content:
     """
 
     blends: ClassVar[bool] = True
+    many: ClassVar[bool] = False
 
     layer: str
     metric: Tensor | None = None
@@ -65,6 +66,7 @@ class SelfSimilarity:
     """
 
     blends: ClassVar[bool] = True
+    many: ClassVar[bool] = False
 
     layer: str
     metric: Tensor | None = None

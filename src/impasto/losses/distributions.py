@@ -35,6 +35,7 @@ class Sliced:
     """
 
     blends: ClassVar[bool] = True
+    many: ClassVar[bool] = False
 
     layer: str
     metric: Tensor | None = None
@@ -72,6 +73,7 @@ class Histogram:
     """
 
     blends: ClassVar[bool] = True
+    many: ClassVar[bool] = False
 
     layer: str
     metric: Tensor | None = None

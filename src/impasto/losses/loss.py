@@ -7,9 +7,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.core.tensors import Features, Mask
-from impasto.ops.stats import root
+from impasto.ops.stats import Places, root
 
 Scalar = Float[Tensor, ""]
+Guides = Float[Tensor, "R 1 _ _"] | Places
+"""How much each position of a layer counts for each of R regions."""
 
 PIXELS = "pixels"
 """The name of the picture itself among its features."""
@@ -21,9 +23,12 @@ class Loss(Protocol):
 
     Attributes:
         blends: whether the targets of several styles add up linearly.
+        many: whether guides and targets of many regions can be given at once, for the distance of
+            each; it takes hardly longer than one.
     """
 
     blends: ClassVar[bool]
+    many: ClassVar[bool]
 
     @property
     def layer(self) -> str:

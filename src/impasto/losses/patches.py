@@ -36,6 +36,7 @@ class Patches:
     """
 
     blends: ClassVar[bool] = False
+    many: ClassVar[bool] = False
 
     layer: str
     metric: Tensor | None = None

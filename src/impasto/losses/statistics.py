@@ -1,4 +1,7 @@
-"""Style as a few statistics of feature maps, wherever in the picture they occur."""
+"""Style as a few statistics of feature maps, wherever in the picture they occur.
+
+All take the guides and targets of R regions at once, and give R distances (`many`).
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.core.tensors import Features, Mask
-from impasto.losses.loss import PIXELS, Scalar
+from impasto.losses.loss import PIXELS, Guides
 from impasto.ops.stats import gaussian, gram, relative, root
 
 
@@ -26,20 +29,24 @@ class Gram:
     """
 
     blends: ClassVar[bool] = True
+    many: ClassVar[bool] = True
 
     layer: str
     metric: Tensor | None = None
 
     def measure(self, features: Features, guide: Mask | None = None) -> Float[Tensor, "K K"]:
         """The Gram matrix of one picture."""
-        g = gram(features[self.layer], guide)[0]
-        return g if self.metric is None else self.metric @ g @ self.metric.mT
+        return self._seen(features, guide)[0]
 
     def __call__(
-        self, features: Features, target: Float[Tensor, "K K"], guide: Mask | None = None
-    ) -> Scalar:
+        self, features: Features, target: Float[Tensor, "*R K K"], guide: Guides | None = None
+    ) -> Float[Tensor, "*R"]:
         """How far the features are from the target, ≥ 0."""
-        return relative(self.measure(features, guide) - target, target)
+        return _relative(self._seen(features, guide), target)
+
+    def _seen(self, features: Features, guide: Guides | None) -> Float[Tensor, "R K K"]:
+        g = gram(features[self.layer], guide)
+        return g if self.metric is None else self.metric @ g @ self.metric.mT
 
 
 @dataclass(frozen=True)
@@ -51,23 +58,27 @@ class Grain:
     """
 
     blends: ClassVar[bool] = True
+    many: ClassVar[bool] = True
 
     layer: str = PIXELS
 
     def measure(self, features: Features, guide: Mask | None = None) -> Float[Tensor, "6 6"]:
         """The mean outer product of the steps (down, across) at each pixel."""
-        image = features[self.layer]
-        padded = F.pad(image, (0, 1, 0, 1), mode="replicate")
-        down, across = padded[:, :, 1:, :-1] - image, padded[:, :, :-1, 1:] - image
-        return gram(torch.cat([down, across], 1), guide)[0]
+        return self._seen(features, guide)[0]
 
     def __call__(
-        self, features: Features, target: Float[Tensor, "6 6"], guide: Mask | None = None
-    ) -> Scalar:
+        self, features: Features, target: Float[Tensor, "*R 6 6"], guide: Guides | None = None
+    ) -> Float[Tensor, "*R"]:
         """How far the features are from the target, ≥ 0."""
         # A flat style has no steps at all; those of two grey levels then serve as the unit.
         floor = torch.full_like(target, (2 / 255) ** 2)
-        return relative(self.measure(features, guide) - target, target.abs() + floor)
+        return _relative(self._seen(features, guide), target, unit=target.abs() + floor)
+
+    def _seen(self, features: Features, guide: Guides | None) -> Float[Tensor, "R 6 6"]:
+        image = features[self.layer]
+        padded = F.pad(image, (0, 1, 0, 1), mode="replicate")
+        down, across = padded[:, :, 1:, :-1] - image, padded[:, :, :-1, 1:] - image
+        return gram(torch.cat([down, across], 1), guide)
 
 
 @dataclass(frozen=True)
@@ -83,6 +94,7 @@ class Moments:
     """
 
     blends: ClassVar[bool] = True
+    many: ClassVar[bool] = True
 
     layer: str
     metric: Tensor | None = None
@@ -90,21 +102,22 @@ class Moments:
     def measure(self, features: Features, guide: Mask | None = None) -> Float[Tensor, "2 K"]:
         """Means, and below them deviations."""
         mean, variance = self._seen(features, guide)
-        return torch.stack([mean, variance.sqrt()])
+        return torch.cat([mean, variance.sqrt()])
 
     def __call__(
-        self, features: Features, target: Float[Tensor, "2 K"], guide: Mask | None = None
-    ) -> Scalar:
+        self, features: Features, target: Float[Tensor, "*R 2 K"], guide: Guides | None = None
+    ) -> Float[Tensor, "*R"]:
         """How far the features are from the target, ≥ 0."""
         mean, variance = self._seen(features, guide)
         # A deviation has no gradient at 0; a trace of variance in every channel gives it one.
-        trace = 1e-5 * target.square().mean() + 1e-20
-        deviation = (variance + trace).sqrt() - (target[1].square() + trace).sqrt()
-        return relative(torch.stack([mean - target[0], deviation]), target)
+        trace = 1e-5 * target.square().mean((-2, -1), keepdim=True) + 1e-20
+        own, wanted = torch.stack([mean, (variance + trace[..., 0]).sqrt()], 1), target.clone()
+        wanted[..., 1:, :] = (wanted[..., 1:, :].square() + trace).sqrt()
+        return _relative(own, wanted, unit=target)
 
-    def _seen(self, features: Features, guide: Mask | None) -> tuple[Tensor, Tensor]:
+    def _seen(self, features: Features, guide: Guides | None) -> tuple[Tensor, Tensor]:
         mean, covariance = _gaussian(features[self.layer], guide, self.metric)
-        return mean, covariance.diagonal().clamp_min(0)
+        return mean, covariance.diagonal(dim1=1, dim2=2).clamp_min(0)
 
 
 @dataclass(frozen=True)
@@ -122,6 +135,7 @@ class Covariance:
     """
 
     blends: ClassVar[bool] = True
+    many: ClassVar[bool] = True
 
     layer: str
     metric: Tensor | None = None
@@ -129,26 +143,35 @@ class Covariance:
     def measure(self, features: Features, guide: Mask | None = None) -> Float[Tensor, "D K"]:
         """The root of the covariance, and below it the mean."""
         mean, covariance = _gaussian(features[self.layer], guide, self.metric)
-        return torch.cat([root(covariance), mean[None]])
+        return torch.cat([root(covariance[0]), mean])
 
     def __call__(
-        self, features: Features, target: Float[Tensor, "D K"], guide: Mask | None = None
-    ) -> Scalar:
+        self, features: Features, target: Float[Tensor, "*R D K"], guide: Guides | None = None
+    ) -> Float[Tensor, "*R"]:
         """How far the features are from the target, ≥ 0 but for rounding."""
         mean, covariance = _gaussian(features[self.layer], guide, self.metric)
-        wanted, energy = target[:-1].double(), target.double().square().sum().clamp_min(1e-12)
+        wanted, energy = target[..., :-1, :].double(), target.double().square().sum((-2, -1))
+        energy = energy.clamp_min(1e-12)
         inner = torch.linalg.eigvalsh(wanted @ covariance.double() @ wanted)
         # A root has no gradient at 0; a trace of variance in every direction gives it one.
-        trace = (1e-6 * energy / len(inner)) ** 2
-        overlap = (inner.clamp_min(0) + trace).sqrt().sum()
-        shape = covariance.diagonal().sum() + wanted.square().sum() - 2 * overlap
-        return (((mean - target[-1]).square().sum() + shape) / energy).float()
+        trace = (1e-6 * energy / inner.shape[1]) ** 2
+        overlap = (inner.clamp_min(0) + trace[..., None]).sqrt().sum(1)
+        both = covariance.diagonal(dim1=1, dim2=2).sum(1) + wanted.square().sum((-2, -1))
+        moved = (mean - target[..., -1, :]).square().sum(1)
+        return ((moved + both - 2 * overlap) / energy).float().view(target.shape[:-2])
+
+
+def _relative(
+    seen: Float[Tensor, "R J K"], target: Float[Tensor, "*R J K"], *, unit: Tensor | None = None
+) -> Float[Tensor, "*R"]:
+    far = relative(seen - target, target if unit is None else unit)
+    return far.view(target.shape[:-2])
 
 
 def _gaussian(
-    features: Tensor, guide: Mask | None, metric: Tensor | None
-) -> tuple[Float[Tensor, " K"], Float[Tensor, "K K"]]:
+    features: Tensor, guide: Guides | None, metric: Tensor | None
+) -> tuple[Float[Tensor, "R K"], Float[Tensor, "R K K"]]:
     mean, covariance = gaussian(features, guide)
     if metric is None:
         return mean, covariance
-    return metric @ mean, metric @ covariance @ metric.mT
+    return mean @ metric.mT, metric @ covariance @ metric.mT

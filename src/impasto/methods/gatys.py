@@ -34,8 +34,9 @@ from impasto.features import CODE, Network, choose, coded, descending, weighted
 from impasto.losses import choices
 from impasto.losses.loss import PIXELS, Loss
 from impasto.losses.mixing import Mix, mixes
-from impasto.losses.pixels import outside, total_variation, unit_gradient
+from impasto.losses.pixels import outside, total_variation
 from impasto.losses.statistics import Grain
+from impasto.losses.terms import Term, apart, blended
 from impasto.nets import zoo
 from impasto.nets.vgg import bfloat16_is_fast
 from impasto.ops import masks
@@ -176,17 +177,6 @@ class _Known:
 
 
 @dataclass(frozen=True)
-class _Term:
-    """A loss with its target, its weight, and where it counts."""
-
-    name: str
-    weight: float
-    loss: Loss
-    target: Tensor
-    guide: Mask | None = None
-
-
-@dataclass(frozen=True)
 class _Stylizer:
     options: Gatys
     network: Network
@@ -235,6 +225,8 @@ class _Stylizer:
         content = resize(frame.content, size)
         regions = [masks.scaled(region, size) for region in frame.regions]
         inside = masks.cover(regions)
+        if inside is None and len(regions) == 1:
+            regions = []  # Everywhere is nowhere in particular.
         taps = [*self.style_weights, *self.content_weights]
         features = _look(self.network, content, taps)
         terms = [*self._content_terms(features), *self._style_terms(features, regions)]
@@ -245,10 +237,7 @@ class _Stylizer:
             features = _look(self.network, image, [term.loss.layer for term in terms])
             losses: dict[str, Tensor] = {}
             for term in terms:
-                seen = features
-                if self.options.normalize_gradients:
-                    seen = unit_gradient(features, term.loss.layer, length=term.weight)
-                loss = term.weight * term.loss(seen, term.target, term.guide)
+                loss = term(features, unit=self.options.normalize_gradients)
                 losses[term.name] = losses[term.name] + loss if term.name in losses else loss
             if self.options.tv_weight:
                 losses["total variation"] = self.options.tv_weight * total_variation(image)
@@ -257,32 +246,38 @@ class _Stylizer:
 
         return objective
 
-    def _content_terms(self, features: Features) -> Iterator[_Term]:
+    def _content_terms(self, features: Features) -> Iterator[Term]:
         weight = content_weight(self.options.strength)
         chosen = self.options.content_loss
         for layer, share in self.content_weights.items():
             metric = self.network.metric(layer)
             for balance, loss in choices.content_losses(chosen, layer, metric=metric):
                 target = loss.measure(features)
-                yield _Term(f"content {layer}", weight * share * balance, loss, target)
+                yield Term(f"content {layer}", weight * share * balance, loss, target)
 
-    def _style_terms(self, features: Features, regions: Sequence[Mask]) -> Iterator[_Term]:
+    def _style_terms(self, features: Features, regions: Sequence[Mask]) -> Iterator[Term]:
         """The terms of all layers: of all styles together, or of each in its region."""
         long_side = max(features[PIXELS].shape[2:])
         weighed = self._style_losses(long_side)
         targets = self._style_targets(long_side, [loss for _, loss in weighed])
-        places = masks.shared(regions, [style.weight for style in self.styles]) if regions else []
+        shared = masks.shared(regions, [style.weight for style in self.styles]) if regions else []
         for (weight, loss), known in zip(weighed, zip(*targets, strict=True), strict=True):
             name = f"style {loss.layer}"
             scale = _stride(loss.layer, features) * 512 / long_side
-            mixed = [style.mix(loss.layer, scale) for style in self.styles]
-            for place, share, target in zip(places, mixed, known, strict=False):
-                guide = _guide(place, loss.layer, features)
+            shares = [style.mix(loss.layer, scale) for style in self.styles]
+            if not shared:
+                shares = [a * style.weight for a, style in zip(shares, self.styles, strict=True)]
+                yield from blended(name, weight, loss, shares=shares, targets=known)
+                continue
+            yield from apart(
+                name,
                 # A region weighs as much as it covers, so strength means the same in all.
-                yield _Term(name, weight * share * float(place.mean()), loss, target, guide)
-            if not places:
-                shares = [a * style.weight for a, style in zip(mixed, self.styles, strict=True)]
-                yield from _blended(name, weight, loss, shares=shares, targets=known)
+                [weight * a * float(place.mean()) for a, place in zip(shares, shared, strict=True)],
+                loss,
+                targets=known,
+                guides=[_guide(place, loss.layer, features) for place in shared],
+                together=not self.options.normalize_gradients,
+            )
 
     def _style_losses(self, long_side: int) -> list[tuple[float, Loss]]:
         # What is drawn by chance is drawn anew at each size, and stays while it is descended.
@@ -320,22 +315,11 @@ class _Stylizer:
         image = resize(picture, fit(*picture.shape[2:], long_side=side))
         features = _look(self.network, image, [loss.layer for loss in losses])
         for region in (self.styles[i].region for i in places):
-            if region is not None:
-                region = masks.scaled(region, (image.shape[2], image.shape[3]))
+            if region is None:
+                yield [loss.measure(features) for loss in losses]
+                continue
+            region = masks.scaled(region, (image.shape[2], image.shape[3]))
             yield [loss.measure(features, _guide(region, loss.layer, features)) for loss in losses]
-
-
-def _blended(
-    name: str, weight: float, loss: Loss, *, shares: Sequence[float], targets: Sequence[Tensor]
-) -> Iterator[_Term]:
-    """One term for all styles, or one for each where targets cannot be added up."""
-    total = sum(shares)
-    if total and loss.blends:
-        parts = [share / total * target for share, target in zip(shares, targets, strict=True)]
-        yield _Term(name, weight, loss, torch.stack(parts).sum(0))
-    if total and not loss.blends:
-        for share, target in zip(shares, targets, strict=True):
-            yield _Term(name, weight * share / total, loss, target)
 
 
 def content_weight(strength: float) -> float:
@@ -358,10 +342,8 @@ def _look(network: Network, image: Image, layers: Sequence[str]) -> Features:
     return network(canvas, taps) | {PIXELS: image}
 
 
-def _guide(region: Mask | None, layer: str, features: Features) -> Mask | None:
+def _guide(region: Mask, layer: str, features: Features) -> Mask:
     """How much the positions of a layer count for a region of the picture."""
-    if region is None:
-        return None
     if layer != PIXELS:
         region = mirror(region, margin=MARGIN, multiple=16)
     height, width = features[layer].shape[2:]

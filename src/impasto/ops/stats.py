@@ -7,8 +7,6 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.core.tensors import Mask
-
 RANK = 1e-5
 """Directions with less than this share of the greatest variance are taken to have none."""
 FLAT = 1e-6
@@ -37,45 +35,78 @@ class _Gram(torch.autograd.Function):
         return product.unflatten(2, ctx.shape[2:]).to(ctx.dtype)
 
 
-class _Weighted(torch.autograd.Function):
-    """Gram matrix and mean of features whose channels lie together.
+class Places(NamedTuple):
+    """The positions of a layer that count for each of R regions, one region after the other.
 
-    Only positions that count are touched, once, and both statistics give one gradient.
+    Attributes:
+        kept: which they are, (n,).
+        share: how much each counts, from 0 to 1, (n,).
+        sizes: how many a region has.
+        totals: the sum of the shares of each region, (R,).
+    """
+
+    kept: Tensor
+    share: Tensor
+    sizes: list[int]
+    totals: Tensor
+
+
+def places(weights: Float[Tensor, "R 1 h w"]) -> Places:
+    """What is the same however often the same regions are looked at."""
+    tiny = torch.finfo(torch.float32).tiny
+    flat = weights.flatten(1) / weights.amax((1, 2, 3)).clamp_min(tiny)[:, None]
+    region, kept = flat.nonzero(as_tuple=True)
+    sizes = region.bincount(minlength=len(flat)).tolist()
+    return Places(kept, flat[region, kept], sizes, flat.sum(1).clamp_min(tiny))
+
+
+class _Weighted(torch.autograd.Function):
+    """Mean and covariance of some regions: of positions that count, each so much.
+
+    Only those are touched, all regions give one gradient, and what is multiplied is centred, so
+    that half precision does too.
     """
 
     @staticmethod
-    def forward(ctx: Any, features: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        rows = features[0].permute(1, 2, 0).flatten(0, 1)
-        if rows.dtype == torch.float16:
+    def forward(ctx: Any, features: Tensor, weights: Places) -> tuple[Tensor, Tensor]:
+        rows, (kept, share, sizes, totals) = features[0].permute(1, 2, 0).flatten(0, 1), weights
+        if rows.dtype == torch.float16:  # As in _Gram.
             rows = rows.float()
-        share = weights.flatten() / weights.max().clamp_min(torch.finfo(torch.float32).tiny)
-        kept = share.nonzero()[:, 0]
-        rows, share = rows.index_select(0, kept), share.index_select(0, kept)
+        centred, means = rows.index_select(0, kept), []
+        covariances = rows.new_empty((len(sizes), rows.shape[1], rows.shape[1]))
         # Multiplied in full, since to stretch numbers of half precision on the way is far slower.
-        weighted = rows * share.to(rows.dtype)[:, None].expand_as(rows).contiguous()
-        total = share.sum().clamp_min(torch.finfo(torch.float32).tiny)
+        weighted = share.to(rows.dtype)[:, None].expand_as(centred).contiguous()
+        parts = zip(centred.split(sizes), weighted.split(sizes), share.split(sizes), strict=True)
+        for i, (own, by, each) in enumerate(parts):
+            means.append(own.mT.float() @ each / totals[i])
+            by.mul_(own.sub_(means[i].to(own.dtype)))
+            torch.mm(by.mT, own, out=covariances[i])
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(weighted, kept, share, total)
-        ctx.shape, ctx.dtype = features.shape, features.dtype
-        mean = weighted.sum(0, dtype=torch.float32) / total
-        return (weighted.mT @ rows).float()[None] / total, mean
+        ctx.save_for_backward(weighted, kept, share, totals)
+        ctx.shape, ctx.dtype, ctx.sizes = features.shape, features.dtype, sizes
+        return torch.stack(means), covariances.float() / totals[:, None, None]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor, None]:
-        (weighted, kept, share, total), (gradient, shift) = ctx.saved_tensors, gradients
+        (weighted, kept, share, totals), (shift, gradient) = ctx.saved_tensors, gradients
         _, channels, height, width = ctx.shape
-        rows = weighted.new_zeros((height * width, channels))
         found = torch.zeros_like(weighted)
-        if gradient is not None:
-            found = weighted @ ((gradient[0] + gradient[0].mT) / total).to(weighted.dtype)
-        if shift is not None:
-            found.addr_(share.to(found.dtype), (shift / total).to(found.dtype))
-        rows.index_copy_(0, kept, found)
+        parts = zip(*(each.split(ctx.sizes) for each in (found, weighted, share)), strict=True)
+        for i, (own, by, each) in enumerate(parts):
+            if gradient is not None:
+                # Centred, the mean's own share of it is nothing.
+                factor = (gradient[i] + gradient[i].mT) / totals[i]
+                torch.mm(by, factor.to(own.dtype), out=own)
+            if shift is not None:
+                own.addr_(each.to(own.dtype), (shift[i] / totals[i]).to(own.dtype))
+        rows = found.new_zeros((height * width, channels)).index_add_(0, kept, found)
         back = rows.view(1, height, width, channels).permute(0, 3, 1, 2)
         return back.to(ctx.dtype), None
 
 
-def gram(features: Float[Tensor, "N C h w"], weights: Mask | None = None) -> Float[Tensor, "N C C"]:
+def gram(
+    features: Float[Tensor, "N C h w"], weights: Float[Tensor, "R 1 h w"] | Places | None = None
+) -> Float[Tensor, "M C C"]:
     """The Gram matrix over positions, as a mean, so that pictures of any size compare.
 
     Gatys, Ecker and Bethge, CVPR 2016, equation 3, divided by the number of positions; with weights
@@ -83,44 +114,38 @@ def gram(features: Float[Tensor, "N C h w"], weights: Mask | None = None) -> Flo
 
     Args:
         features: activations in any precision and memory order.
-        weights: how much each position counts, (1, 1, h, w); None is all alike.
+        weights: how much each position of one picture counts, for each of R regions; None is all
+            alike.
 
     Returns:
-        Float32.
+        Float32, of each picture, or of each region.
     """
     if weights is None:
         return _Gram.apply(features)
-    if not features.is_contiguous():
-        return _Weighted.apply(features, weights)[0]
-    share = weights / weights.mean().clamp_min(torch.finfo(torch.float32).tiny)
-    return _Gram.apply(features * share.sqrt().to(features.dtype))
+    mean, covariance = gaussian(features, weights)
+    return covariance + mean[:, :, None] * mean[:, None, :]
 
 
 def gaussian(
-    features: Float[Tensor, "1 C h w"], weights: Mask | None = None
-) -> tuple[Float[Tensor, " C"], Float[Tensor, "C C"]]:
+    features: Float[Tensor, "1 C h w"], weights: Float[Tensor, "R 1 h w"] | Places | None = None
+) -> tuple[Float[Tensor, "R C"], Float[Tensor, "R C C"]]:
     """Mean and covariance over positions, so that they can be descended.
 
     Args:
         features: activations in any precision and memory order.
-        weights: how much each position counts; None is all alike.
+        weights: how much each position counts, for each of R regions; None is one, all alike.
 
     Returns:
         Float32.
     """
-    if weights is not None and features.dtype == torch.float32 and not features.is_contiguous():
-        squares, mean = _Weighted.apply(features, weights)
-        return mean, squares[0] - torch.outer(mean, mean)
-    if weights is None:
-        mean = features.mean((2, 3), dtype=torch.float32)[0]
-    else:
-        share = (weights / weights.sum().clamp_min(torch.finfo(torch.float32).tiny)).to(features)
-        mean = torch.einsum("nchw,nohw->c", features, share).float()
+    if weights is not None:
+        known = weights if isinstance(weights, Places) else places(weights)
+        return _Weighted.apply(features, known)
+    mean = features.mean((2, 3), dtype=torch.float32)
     if features.dtype == torch.float32:
-        return mean, gram(features, weights)[0] - torch.outer(mean, mean)
+        return mean, gram(features) - mean[:, :, None] * mean[:, None, :]
     # In half precision little would be left of a small covariance beside a large mean.
-    centred = features - mean.view(1, -1, 1, 1).to(features.dtype)
-    return mean, gram(centred, weights)[0]
+    return mean, gram(features - mean[..., None, None].to(features.dtype))
 
 
 def root(matrix: Float[Tensor, "C C"]) -> Float[Tensor, "C C"]:
@@ -168,9 +193,12 @@ def quantiles(
     return (count * read.diff(dim=1)).to(values.dtype)
 
 
-def relative(difference: Tensor, reference: Tensor) -> Tensor:
-    """‖difference‖² / ‖reference‖² over all entries; a reference of zero counts as a tiny one."""
-    return difference.square().sum() / reference.square().sum().clamp_min(1e-12)
+def relative(
+    difference: Float[Tensor, "... J K"], reference: Float[Tensor, "... J K"]
+) -> Float[Tensor, "..."]:
+    """‖difference‖² / ‖reference‖² of each matrix; a reference of zero counts as a tiny one."""
+    energy = reference.square().sum((-2, -1)).clamp_min(1e-12)
+    return difference.square().sum((-2, -1)) / energy
 
 
 class Moments(NamedTuple):
