@@ -49,7 +49,7 @@ class Colors(NamedTuple):
 
     Attributes:
         mean: (3,), float64.
-        covariance: (3, 3), float64, raised by the square of an eight-bit step.
+        covariance: (3, 3), float64, at least the square of an eight-bit step in every direction.
     """
 
     mean: Float[Tensor, "3"]
@@ -63,7 +63,8 @@ def colors(image: Image) -> Colors:
     # Row by row in their own precision, and the rows in float64.
     rows = (image[0] - mean.to(image)[:, None, None]).permute(1, 0, 2)
     covariance = (rows @ rows.mT).sum(0, dtype=torch.float64) / pixels.shape[1]
-    return Colors(mean, covariance + _FLOOR * torch.eye(3).to(covariance))
+    values, vectors = torch.linalg.eigh(covariance)
+    return Colors(mean, (vectors * values.clamp_min(_FLOOR)) @ vectors.mT)
 
 
 def covariance_map(
@@ -115,7 +116,8 @@ def match_luminance(content: Image, style: Image) -> Image:
     Gatys et al. 2016, equation 10 (Hertzmann et al., "Image Analogies", 2001, section 3.4).
     """
     own, wanted = luma(content), luma(style)
-    ratio = ((wanted.var(correction=0) + _FLOOR) / (own.var(correction=0) + _FLOOR)).sqrt()
+    before, after = (each.var(correction=0).clamp_min(_FLOOR) for each in (own, wanted))
+    ratio = (after / before).sqrt()
     return (ratio * (own - own.mean()) + wanted.mean()).expand(1, 3, -1, -1)
 
 
