@@ -14,6 +14,7 @@ from impasto.methods.gatys import content_weight
 from impasto.nets import trained, zoo
 from impasto.nets.trained import MAKER, ROW
 from impasto.nets.transformer import Slim
+from impasto.nets.vgg import VGG
 from impasto.training import feedforward, teaching
 from impasto.training.feedforward import Feed, content_weights, feed
 from impasto.training.teaching import teach
@@ -169,3 +170,22 @@ def test_two_styles_of_one_name_are_refused(folders):
             folder=folders / "run",
             device=torch.device("cpu"),
         )
+
+
+def _ending(eyes: VGG, *, at: str) -> VGG:
+    """The same network without the layers behind one."""
+    deep = eyes.layers[eyes.layers.index(at) + 1 :]
+    ends = tuple(layer.replace("relu", "conv") for layer in deep)
+    state = {key: value for key, value in eyes.state_dict().items() if not key.startswith(ends)}
+    return VGG(state, pooling=eyes.pooling).requires_grad_(requires_grad=False)
+
+
+def test_eyes_that_end_at_relu4_1_will_do_and_shallower_ones_are_refused(
+    folders, eyes, monkeypatch
+):
+    monkeypatch.setattr(zoo, "load", lambda *_: _ending(eyes, at="relu4_1"))
+    assert trained.load(_feed(folders, steps=1)).names == ("styles-0", "styles-1")
+    monkeypatch.setattr(zoo, "load", lambda *_: _ending(eyes, at="relu3_1"))
+    with pytest.raises(OptionError, match="network must reach relu4_1; it ends at relu3_1"):
+        _feed(folders, steps=1, folder="shallow")
+    assert not (folders / "shallow").exists()

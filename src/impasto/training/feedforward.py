@@ -24,6 +24,7 @@ from impasto.core.errors import OptionError
 from impasto.core.options import Options
 from impasto.core.progress import Report, silent
 from impasto.core.tensors import Image
+from impasto.features import CONTENT_LAYERS, STYLE_LAYERS
 from impasto.losses.loss import PIXELS
 from impasto.losses.pixels import outside, total_variation
 from impasto.losses.statistics import Grain
@@ -41,8 +42,6 @@ from impasto.training.loop import Course, train
 from impasto.training.sheet import squares
 
 FILE = "network.safetensors"
-STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-CONTENT_LAYER = "relu4_2"
 CONTENT_WEIGHT, CONTENT_TRACE = 0.06, 0.03
 """As `gatys` weighs its content: the first times (1 − s) / s, and the second, at strength s."""
 WEAKEST = 0.05
@@ -106,6 +105,8 @@ class Feeding:
         self.size = (options.size, options.size)
         self.generator = torch.Generator().manual_seed(options.seed)
         self.eyes, self.device = eyes, eyes.input.weight.device
+        self.layers = tuple(layer for layer in STYLE_LAYERS if layer in eyes.layers)
+        (self.kept, *_) = (layer for layer in CONTENT_LAYERS if layer in eyes.layers)
         self.crops = Crops(photos[0], size=options.size, generator=self.generator)
         self.held, self.names = photos[1], tuple(styles)
         self.network = network.to(self.device)
@@ -121,16 +122,15 @@ class Feeding:
         x = self._laid(self.crops.plain(options.batch))
         shares, strengths = self._drawn(options.batch)
         made = self._painted(x, shares, strengths)
-        again = eyes(made, [*STYLE_LAYERS, CONTENT_LAYER])
+        again = eyes(made, [*self.layers, self.kept])
         with torch.no_grad():
-            content = eyes(x, [CONTENT_LAYER])[CONTENT_LAYER]
+            content = eyes(x, [self.kept])[self.kept]
         wanted = {layer: torch.einsum("ns,skl->nkl", shares, g) for layer, g in self.grams.items()}
         weights = content_weights(strengths, scale=options.content_scale)
         unit = 1 / (1 + weights)  # Each crop pulls as much in all.
-        moved = far(seen(eyes, CONTENT_LAYER, again[CONTENT_LAYER]),
-                    seen(eyes, CONTENT_LAYER, content))  # fmt: skip
+        moved = far(*(seen(eyes, self.kept, one) for one in (again[self.kept], content)))
         return {
-            "style": (unit * style_far(grams(eyes, again, STYLE_LAYERS), wanted)).mean(),
+            "style": (unit * style_far(grams(eyes, again, self.layers), wanted)).mean(),
             "content": (unit * weights * moved).mean(),
             "grain": options.grain_weight * (unit * self._grain(made, shares)).mean(),
             "smooth": options.tv_weight * total_variation(made),
@@ -162,9 +162,9 @@ class Feeding:
     @torch.no_grad()
     def _measured(self) -> tuple[dict[str, Tensor], Tensor]:
         """Layer to the Gram matrices of all styles, (S, K, K), and those of their grain."""
-        each = [grams(self.eyes, self.eyes(x, STYLE_LAYERS), STYLE_LAYERS) for x in self.pictures]
+        each = [grams(self.eyes, self.eyes(x, self.layers), self.layers) for x in self.pictures]
         grain = torch.stack([Grain().measure({PIXELS: x}) for x in self.pictures])
-        return {layer: torch.cat([one[layer] for one in each]) for layer in STYLE_LAYERS}, grain
+        return {layer: torch.cat([one[layer] for one in each]) for layer in self.layers}, grain
 
     def _drawn(self, count: int) -> tuple[Tensor, Tensor]:
         """What crops are to be painted in: shares of the styles, (N, S), and strengths, (N,)."""
@@ -295,13 +295,12 @@ def eyes_of(network: str, device: torch.device) -> VGG:
     """The network that the losses look with.
 
     Raises:
-        OptionError: it does not reach all layers.
+        OptionError: it does not reach any layer that holds content.
         WeightsError: it cannot be had.
     """
     eyes = zoo.load(network).to(device)
-    wanted = (*STYLE_LAYERS, CONTENT_LAYER)
-    if missing := [layer for layer in wanted if layer not in eyes.layers]:
-        raise OptionError(f"network must reach {missing[-1]}; it ends at {eyes.layers[-1]}")
+    if not any(layer in eyes.layers for layer in CONTENT_LAYERS):
+        raise OptionError(f"network must reach {CONTENT_LAYERS[-1]}; it ends at {eyes.layers[-1]}")
     return eyes.half() if bfloat16_is_fast(device) else eyes
 
 

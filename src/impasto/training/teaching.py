@@ -21,7 +21,7 @@ from impasto.nets.trained import MAKER, ROW, Trained, bundled, load
 from impasto.training import ranks
 from impasto.training.data import listed, pictures, split
 from impasto.training.distances import grams, style_far
-from impasto.training.feedforward import STYLE_LAYERS, Feed, Feeding, eyes_of, run
+from impasto.training.feedforward import Feed, Feeding, eyes_of, run
 from impasto.universal.palette import ENDING, save_style
 
 STEPS = 800
@@ -55,7 +55,7 @@ class Teaching(Feeding):
         for row in self.trained.styles:
             self.network.rows[1] = row
             made = self._painted(x, torch.ones(TRIED, 1), torch.full((TRIED,), 0.5))
-            seen_of = grams(self.eyes, self.eyes(made, STYLE_LAYERS), STYLE_LAYERS)
+            seen_of = grams(self.eyes, self.eyes(made, self.layers), self.layers)
             wanted = {layer: g.expand(TRIED, -1, -1) for layer, g in self.grams.items()}
             found.append(float(style_far(seen_of, wanted).mean()))
         self.network.rows[1] = self.trained.styles[found.index(min(found))]
