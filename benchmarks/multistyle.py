@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.pairs import JUDGE, SHARED, judging_network, picture
-from benchmarks.quality import PICTURES, need_shared, verdict
+from benchmarks.quality import EYES, PICTURES, need_shared, verdict
 from impasto.core.contract import Frame, Style
 from impasto.evaluate.compare import Verdict, summarise
 from impasto.evaluate.metrics import STYLE_LAYERS, style_distance
@@ -86,21 +86,31 @@ def photographs() -> list[Tensor]:
 
 
 def multistyle() -> dict[str, object]:
-    """Every style on some of twenty photographs."""
+    """Every style on some of twenty photographs.
+
+    The network was trained through `petit` and, at the end, the exact VGG-19, which is the judge of
+    all methods. So a second judge is asked that no training of networks that paint looked with.
+    """
     need_shared()
     PICTURES.mkdir(parents=True, exist_ok=True)
-    network, names = judging_network(), trained.bundled().names
-    rows: dict[str, list[Verdict]] = {name: [] for name in names}
+    names = trained.bundled().names
+    judges = {name: judging_network(EYES[name]) for name in ("exact", "distilled")}
+    rows = {judge: {name: list[Verdict]() for name in names} for judge in judges}
     for i, photo in enumerate(photographs()):
         for j in range(EACH):
             name = names[(i * EACH + j) % len(names)]
             out = painted(photo, name)
             write(out, PICTURES / f"multistyle-{i:02}-{name}.png")
-            rows[name].append(verdict(out, photo, painting(name), network))
+            for judge, network in judges.items():
+                rows[judge][name].append(verdict(out, photo, painting(name), network))
+    whole = {
+        judge: summarise([each for row in known.values() for each in row]).as_dict()
+        for judge, known in rows.items()
+    }
     return {
-        "summary": summarise([each for row in rows.values() for each in row]).as_dict(),
-        "styles": {name: summarise(row).as_dict() for name, row in rows.items()},
-        "judge": JUDGE.name,
+        "summary": whole["exact"],
+        "other_judge": whole["distilled"],
+        "styles": {name: summarise(row).as_dict() for name, row in rows["exact"].items()},
     }
 
 

@@ -76,12 +76,12 @@ def pairs(*, long_side: int, more: bool = False) -> Iterator[tuple[str, Tensor, 
             )
 
 
-def judging_network() -> VGG:
-    """The exact VGG-19 up to relu4_1, padded with zeros as it was trained.
+def judging_network(source: Path = JUDGE) -> VGG:
+    """The exact VGG-19 up to relu4_1, or another network, padded with zeros as it was trained.
 
     It remembers the pictures that it saw last: contents, styles and trivial answers come again.
     """
-    network = zoo.load(JUDGE)
+    network = zoo.load(source)
     network.padding = "zeros"
     look, seen = network.forward, OrderedDict()
 

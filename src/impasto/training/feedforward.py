@@ -3,7 +3,8 @@
 After Johnson, Alahi and Fei-Fei, ECCV 2016 (perceptual losses), and Dumoulin, Shlens and Kudlur,
 ICLR 2017 (many styles in one network). Ours:
 
-1. The losses are those of `gatys`, relative to their targets, seen by `petit` by default.
+1. The losses are those of `gatys` with Gram matrices, relative to their targets, seen by `petit` by
+   default; a network that lacks the deepest layers is asked for those that it has.
 2. Strength is learnt. The first row of the network returns the picture; at strength s the gains and
    shifts lie s of the way from there to the style, and the content weighs as for `gatys` at s.
 3. Some pictures are painted in a mixture of two styles, whose Gram matrices are mixed alike.
