@@ -50,6 +50,7 @@ PARTS = {
     "realtime": realtime.realtime,
     "multistyle": multistyle.multistyle,
     "beside_gatys": multistyle.beside_gatys,
+    "beside_gatys_exact": multistyle.beside_gatys_exact,
     "mixing": multistyle.mixing,
     "adding": multistyle.adding,
     "quilting": quilting.quilting,
