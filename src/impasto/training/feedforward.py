@@ -68,7 +68,7 @@ class Feed(Options):
     rate: float = Field(2e-3, gt=0, description="peak learning rate of AdamW")
     half_share: float = Field(0.75, ge=0, le=1, description="share of crops at strength 0.5")
     mixed_share: float = Field(0.15, ge=0, le=1, description="share of crops in two styles")
-    content_scale: float = Field(1.0, ge=0, description="weight of the content over that of gatys")
+    content_scale: float = Field(0.5, ge=0, description="weight of the content over that of gatys")
     grain_weight: float = Field(0.1, ge=0, description="weight of the grain loss")
     tv_weight: float = Field(0.0, ge=0, description="weight of total variation: smooths")
     outside_weight: float = Field(10.0, ge=0, description="weight of values beyond black and white")
