@@ -8,7 +8,7 @@ seam. What is painted differs from the whole by what the windows do not see: a f
 
 import copy
 from collections.abc import Callable, Sequence
-from math import sqrt
+from math import ceil, sqrt
 from typing import cast
 
 import torch
@@ -172,8 +172,10 @@ def _places(size: tuple[int, int], side: int) -> list[tuple[int, int]]:
 
 
 def _evenly(length: int, count: int, side: int) -> list[int]:
-    count = min(count, max(1, length // side))
-    return [max(0, int((i + 0.5) * length / count - side / 2)) for i in range(count)]
+    # Where the whole length can be seen it is, if need be by windows that overlap.
+    count = min(count, ceil(length / side))
+    middles = ((i + 0.5) * length / count for i in range(count))
+    return [int(min(max(0, middle - side / 2), max(0, length - side))) for middle in middles]
 
 
 def _missing(window: Tensor, side: int) -> tuple[int, int, int, int]:
