@@ -135,8 +135,8 @@ def _beside(eyes: str, count: int) -> dict[str, object]:
     network, names = judging_network(), trained.bundled().names
     rows: dict[str, list[list[float]]] = {f"{strength:g}": [] for strength in BESIDE}
     for i, photo in enumerate(photographs()[:count]):
-        # Of five, every third style: paintings and what is drawn by code alike.
-        name = names[i * (3 if count < len(names) else 1) % len(names)]
+        # Of a few styles, some from all over the list: paintings and what is drawn by code.
+        name = names[i * max(1, len(names) // count) % len(names)]
         style = painting(name)
         other = verdict(optimised(photo, name, eyes), photo, style, network).result
         for strength in BESIDE:
