@@ -108,17 +108,15 @@ def test_the_weight_of_content_falls_with_strength_to_a_trace() -> None:
 # --- styles --------------------------------------------------------------------------------------
 
 
-# Of so few positions a covariance lacks rank, and then its root feels the least of weights.
-@pytest.mark.parametrize(("loss", "next_to_nothing"), [("gram", 1e-3), ("covariance", 1e-2)])
-def test_a_style_of_next_to_no_weight_changes_next_to_nothing(
-    eyes: VGG, loss: str, next_to_nothing: float
-) -> None:
-    options = {"style_loss": loss, "optimizer": "adam", "iterations": 12}
+# Few steps, because a maximum that changes places makes two descents part for good.
+@pytest.mark.parametrize("loss", ["gram", "covariance"])
+def test_a_style_of_next_to_no_weight_changes_next_to_nothing(eyes: VGG, loss: str) -> None:
+    options = {"style_loss": loss, "optimizer": "adam", "iterations": 4}
     alone = paint(eyes, **options)
     beside = paint(eyes, styles=[Style(STYLE), Style(OTHER, 1e-6)], **options)
     half = paint(eyes, styles=[Style(STYLE), Style(OTHER)], **options)
-    assert difference(alone, beside) < next_to_nothing
-    assert difference(alone, half) > 3 * next_to_nothing
+    assert difference(alone, beside) < 1e-4
+    assert difference(alone, half) > 1e-2
 
 
 def test_only_shares_of_weights_count(eyes: VGG) -> None:
@@ -346,7 +344,7 @@ def test_a_file_is_a_network_with_either_pooling(tmp_path: Path) -> None:
         expected = paint(VGG(state, pooling=pooling))
         assert torch.equal(paint(name, pooling=pooling, precision="float32"), expected)
     own = paint(name, precision="float32")
-    assert torch.equal(own, paint(VGG(state, pooling="average")))
+    assert torch.equal(own, paint(VGG(state, pooling="average").requires_grad_(False)))
     assert not torch.equal(own, expected)
 
 

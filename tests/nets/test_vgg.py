@@ -1,12 +1,14 @@
 """Networks of VGG's shape against a stack of torch's own modules."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.core.errors import WeightsError
-from impasto.nets import petit
+from impasto.nets import petit, vgg
 from impasto.nets.vgg import VGG, Padding, Pooling
 
 WIDTHS = {"conv1_1": 3, "conv1_2": 5, "conv2_1": 4, "conv3_1": 7, "conv3_2": 6}
@@ -81,13 +83,62 @@ def test_without_an_input_map_the_picture_goes_in_as_it_is() -> None:
     assert torch.equal(found, expected)
 
 
-def test_no_layer_runs_that_is_deeper_than_needed() -> None:
-    network = VGG(weights())
-    ran: list[str] = []
-    for name in WIDTHS:
-        network.get_submodule(name).register_forward_hook(lambda *_, name=name: ran.append(name))
-    assert list(network(IMAGE, ["relu2_1", "relu1_1", "relu2_1"])) == ["relu1_1", "relu2_1"]
-    assert ran == ["conv1_1", "conv1_2", "conv2_1"]
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, Tensor]]:
+    """What comes out of every convolution that runs, and its weight."""
+    found: list[tuple[Tensor, Tensor]] = []
+
+    def noted(h: Tensor, weight: Tensor, *rest: Any) -> Tensor:
+        found.append((seen(h, weight, *rest), weight))
+        return found[-1][0]
+
+    seen = vgg._seen
+    monkeypatch.setattr(vgg, "_seen", noted)
+    return found
+
+
+def test_no_layer_runs_that_is_deeper_than_needed(ran: list[tuple[Tensor, Tensor]]) -> None:
+    layers = VGG(weights()).walk(IMAGE, ["relu2_1", "relu1_1", "relu2_1"])
+    for name, convolutions in (("relu1_1", 1), ("relu2_1", 3)):
+        layer, found = next(layers)
+        assert layer == name
+        assert found is ran[-1][0]
+        assert len(ran) == convolutions
+    assert list(layers) == []
+
+
+@pytest.mark.parametrize("padding", ["reflect", "zeros"])
+@pytest.mark.parametrize("size", [(21, 18), (16, 16), (9, 2), (4, 1)])
+def test_frozen_weights_give_the_same_gradient_of_a_picture(
+    size: tuple[int, int], padding: Padding
+) -> None:
+    network = VGG(weights(pooling="both"), pooling="both", padding=padding)
+    generator = torch.Generator().manual_seed(3)
+    image = torch.rand((2, 3, *size), generator=generator).requires_grad_()
+    gradients = []
+    for frozen in (False, True):
+        network.requires_grad_(not frozen)
+        found = network(image, network.layers)
+        total = sum((f * f.detach().cos()).sum() for f in found.values())
+        gradients += torch.autograd.grad(torch.as_tensor(total), image)
+    assert float(gradients[0].abs().max()) > 0
+    torch.testing.assert_close(gradients[1], gradients[0])
+
+
+def test_of_frozen_weights_only_what_comes_out_is_kept() -> None:
+    network = VGG(weights(pooling="average"), pooling="average").requires_grad_(False)
+    kept: dict[int, int] = {}
+
+    def note(x: Tensor) -> Tensor:
+        kept[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
+        return x
+
+    image = IMAGE.clone().requires_grad_()
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
+        found = network(image, network.layers)
+    maps = sum(f.untyped_storage().nbytes() for f in found.values())
+    own = sum(p.untyped_storage().nbytes() for p in network.parameters())
+    assert sum(kept.values()) <= maps + own
 
 
 @pytest.mark.parametrize(
@@ -162,17 +213,9 @@ def test_weights_without_a_convolution_are_refused() -> None:
         VGG({"features.0.weight": torch.ones(3, 3, 3, 3)})
 
 
-def test_petit_costs_what_it_says() -> None:
-    state = petit.initial_state(torch.Generator().manual_seed(1))
-    network, side, macs = VGG(state, pooling=petit.POOLING), 64, 0
-
-    def count(conv: nn.Module, _: object, output: Tensor) -> None:
-        nonlocal macs
-        assert isinstance(conv, nn.Conv2d)
-        macs += output[0].numel() * conv.weight[0].numel()
-
-    for layer in network.layers:
-        network.get_submodule(layer.replace("relu", "conv")).register_forward_hook(count)
+def test_petit_costs_what_it_says(ran: list[tuple[Tensor, Tensor]]) -> None:
+    network, side = VGG(petit.initial_state(torch.Generator().manual_seed(1)), pooling="both"), 64
     network(torch.rand(1, 3, side, side), petit.TAPS)
+    macs = sum(out[0].numel() * weight[0].numel() for out, weight in ran)
     assert macs / side**2 == petit.multiply_adds() <= 16_000
     assert sum(p.numel() for p in network.parameters()) < 1e6  # 2 MB in fp16

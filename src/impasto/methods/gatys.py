@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import torch
+from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
@@ -38,7 +39,7 @@ from impasto.losses.pixels import outside, total_variation
 from impasto.losses.statistics import Grain
 from impasto.losses.terms import Term, apart, blended
 from impasto.nets import zoo
-from impasto.nets.vgg import bfloat16_is_fast
+from impasto.nets.vgg import VGG, bfloat16_is_fast
 from impasto.ops import masks
 from impasto.ops.resample import fit, mirror, pyramid, resize
 from impasto.optimize import Objective, Optimizer, climb, looked
@@ -234,11 +235,14 @@ class _Stylizer:
         def objective(image: Image) -> dict[str, Tensor]:
             # Beyond all regions the content stays, so that this is what is seen around them.
             image = image if inside is None else torch.lerp(content, image, inside)
-            features = _look(self.network, image, [term.loss.layer for term in terms])
-            losses: dict[str, Tensor] = {}
-            for term in terms:
-                loss = term(features, unit=self.options.normalize_gradients)
-                losses[term.name] = losses[term.name] + loss if term.name in losses else loss
+            found: dict[str, Tensor] = {}
+            # Autograd goes back the way that was come. So a layer is done with before the next.
+            for layer, feature in _walk(self.network, image, [term.loss.layer for term in terms]):
+                for term in terms:
+                    if term.loss.layer == layer:
+                        loss = term({layer: feature}, unit=self.options.normalize_gradients)
+                        found[term.name] = found.get(term.name, 0) + loss
+            losses = {term.name: found[term.name] for term in terms}
             if self.options.tv_weight:
                 losses["total variation"] = self.options.tv_weight * total_variation(image)
             losses["outside"] = OUTSIDE_WEIGHT * outside(image)
@@ -332,14 +336,23 @@ def content_weight(strength: float) -> float:
 
 
 def _look(network: Network, image: Image, layers: Sequence[str]) -> Features:
-    """The features of a picture in its mirrored surroundings, and the picture itself.
+    """The features of a picture in its mirrored surroundings, and the picture itself."""
+    return dict(_walk(network, image, layers))
 
-    Without them pixels at the border are seen by fewer positions than others, and those that a
-    pooling leaves over by none, so that they run wild.
+
+def _walk(
+    network: Network, image: Image, layers: Sequence[str]
+) -> Iterator[tuple[str, Float[Tensor, "1 C h w"]]]:
+    """What `_look` gives, each layer as soon as it is seen where the network can do that.
+
+    Without surroundings pixels at the border are seen by fewer positions than others, and those
+    that a pooling leaves over by none, so that they run wild.
     """
+    yield PIXELS, image
     canvas = mirror(image, margin=MARGIN, multiple=16)
     taps = [layer for layer in dict.fromkeys(layers) if layer != PIXELS]
-    return network(canvas, taps) | {PIXELS: image}
+    seen = network.walk(canvas, taps) if isinstance(network, VGG) else network(canvas, taps).items()
+    yield from seen
 
 
 def _guide(region: Mask, layer: str, features: Features) -> Mask:

@@ -9,7 +9,7 @@ optimised; the classifier behind the last convolution is left out.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, cast, get_args
 
 import torch
@@ -83,23 +83,28 @@ class VGG(nn.Module):
             Layer name to activations (N, C, H / 2^k, W / 2^k), k the number of poolings before it;
             a side is rounded down, but to no less than 1.
         """
+        return dict(self.walk(image, taps))
+
+    def walk(self, image: Tensor, taps: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
+        """What `forward` gives, layer by layer: one is given before the next is computed."""
         wanted = set(taps)
-        found: dict[str, Tensor] = {}
         # The input map stays in float32: the offset would take half of the bits of bfloat16.
         h = self._mapped(image).to(next(self.get_submodule("conv1_1").parameters()).dtype)
         for layer in self.layers:
-            if len(found) == len(wanted):
+            if not wanted:
                 break
             if _begins_stage(layer):
                 h = self._halved(h)
+            conv = self.get_submodule(layer.replace("relu", "conv"))
+            weight, bias = conv.get_parameter("weight"), conv.get_parameter("bias")
             # Reflection needs two pixels along a side; where there is only one, it repeats.
             mirror = "reflect" if min(h.shape[2:]) > 1 else "replicate"
             mode = "constant" if self.padding == "zeros" else mirror
-            conv = self.get_submodule(layer.replace("relu", "conv"))
-            h = conv(F.pad(h, (1, 1, 1, 1), mode=mode)).relu_()
+            seen = _seen if weight.requires_grad else _Seen.apply
+            h = seen(h, weight, bias, mode)
             if layer in wanted:
-                found[layer] = h
-        return found
+                wanted.remove(layer)
+                yield layer, h
 
     def _mapped(self, image: Tensor) -> Tensor:
         # Not as the convolution that it is: with three channels that is far slower.
@@ -137,6 +142,40 @@ class VGG(nn.Module):
         components of its teacher's, so that ‖M f − M g‖ is the teacher's distance.
         """
         return self.metrics.get(tap)
+
+
+def _seen(h: Tensor, weight: Tensor, bias: Tensor, mode: str) -> Tensor:
+    """A convolution over the map and what lies beyond its border, and its ReLU."""
+    return F.conv2d(F.pad(h, (1, 1, 1, 1), mode=mode), weight, bias).relu_()
+
+
+class _Seen(torch.autograd.Function):
+    """`_seen` of weights that stay as they are, for half of the memory.
+
+    Autograd keeps what every convolution is given, for the gradient of its weights. That of the map
+    needs only what comes out, which is kept anyway where a layer is looked at.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, weight: Tensor, bias: Tensor, mode: str) -> Tensor:
+        out = _seen(h, weight, bias, mode)
+        ctx.save_for_backward(out, weight)
+        ctx.mode, (*ctx.before, height, width) = mode, h.shape
+        ctx.padded = (*ctx.before, height + 2, width + 2)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        (out, weight), (gradient,) = ctx.saved_tensors, gradients
+        gradient = torch.ops.aten.threshold_backward(gradient, out, 0)
+        g = nn.grad.conv2d_input(ctx.padded, weight, gradient)
+        if ctx.mode != "constant":
+            # What lies beyond the border is a copy of the second line within, or of the first.
+            inner = 2 if ctx.mode == "reflect" else 1
+            for lines in (g, g.transpose(2, 3)):
+                lines[:, :, inner] += lines[:, :, 0]
+                lines[:, :, -1 - inner] += lines[:, :, -1]
+        return g[:, :, 1:-1, 1:-1], None, None, None
 
 
 def _begins_stage(name: str) -> bool:
