@@ -1,5 +1,6 @@
 """How good the pictures are, judged by the exact layers of VGG-19, which nothing here optimised."""
 
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -11,9 +12,11 @@ from benchmarks.pairs import JUDGE, SHARED, judging_network, pairs
 from impasto.core.contract import Frame, Style
 from impasto.core.errors import WeightsError
 from impasto.evaluate.compare import Verdict, judge, summarise
+from impasto.evaluate.metrics import CONTENT_LAYER, STYLE_LAYERS
 from impasto.media.image import write
 from impasto.methods.gatys import Gatys
 from impasto.nets import zoo
+from impasto.nets.vgg import VGG
 
 PICTURES = Path(__file__).parents[1] / "build" / "benchmarks"
 EYES = {
@@ -85,32 +88,49 @@ def strength() -> dict[str, object]:
     }
 
 
+class Together:
+    """The teachers of petit as one network: each layer is that of the first that has it."""
+
+    def __init__(self, *networks: VGG) -> None:
+        self.asked = {layer: net for net in reversed(networks) for layer in net.layers}
+        self.layers = tuple(sorted(self.asked))
+
+    def __call__(self, image: Tensor, taps: Iterable[str]) -> dict[str, Tensor]:
+        """The activations at these layers."""
+        wanted = set(taps)
+        found: dict[str, Tensor] = {}
+        for network in set(self.asked.values()):
+            found |= network(image, [tap for tap in wanted if self.asked[tap] is network])
+        return found
+
+    def metric(self, _tap: str) -> None:
+        """The identity."""
+
+
 def teachers(long_side: int = 256) -> dict[str, object]:
     """Compare petit and its teachers as eyes of the same method, with as many evaluations.
 
-    The exact VGG-19 is also the judge here, so it is judged by what it optimised.
+    With one of them by the layers of the exact VGG-19, with all of them together by those that are
+    usual. The exact VGG-19 is also the judge here, so it is judged by what it optimised.
     """
     need_shared()
     network, rows = judging_network(), {}
-    layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+    loaded = {eyes: zoo.load(source) for eyes, source in EYES.items()}
+    exact = {"style_layers": STYLE_LAYERS, "content_layers": (CONTENT_LAYER,)}
+    looked = {eyes: Gatys(network=net, **exact) for eyes, net in loaded.items()} | {
+        "petit, usual layers": Gatys(network=loaded["petit"]),
+        "together": Gatys(network=Together(loaded["exact"], loaded["distilled"])),
+    }
     for name, content, style in list(pairs(long_side=long_side))[::6]:
-        for eyes, source in EYES.items():
-            method = Gatys(
-                network=zoo.load(source), style_layers=layers, content_layers=("relu4_1",)
-            )
+        for eyes, method in looked.items():
             row = verdict(stylized(method, content, style), content, style, network).result
             rows.setdefault(name, {})[eyes] = (row.style, row.content)
-    over = {
-        (eyes, axis): median(r["petit"][axis] / r[eyes][axis] for r in rows.values())
-        for eyes in EYES
-        for axis in (0, 1)
-    }
+    beside = {"exact": "petit", "distilled": "petit", "together": "petit, usual layers"}
     return {
         "summary": {
-            "style_petit_over_exact": over["exact", 0],
-            "content_petit_over_exact": over["exact", 1],
-            "style_petit_over_distilled": over["distilled", 0],
-            "content_petit_over_distilled": over["distilled", 1],
+            f"{word}_petit_over_{eyes}": median(r[own][axis] / r[eyes][axis] for r in rows.values())
+            for eyes, own in beside.items()
+            for axis, word in enumerate(("style", "content"))
         },
         "pairs": rows,
     }

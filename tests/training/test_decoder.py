@@ -1,5 +1,6 @@
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ from impasto.core.errors import WeightsError
 from impasto.core.options import build
 from impasto.nets.decoder import Decoder, StyledDecoder
 from impasto.nets.fetch import digest
-from impasto.training import adain, decoder, loop
+from impasto.training import adain, decoder, loop, shelves
 from impasto.training.decoder import Decoding, decode
 from impasto.training.loop import CHECKPOINT
 from impasto.training.mirrors import Decode
 
 OPTIONS = "--steps 24 --rate 0.003 --size 32 --batch 2 --save-every 12 --samples 1 --quiet"
 METHODS = pytest.mark.parametrize("method", ["wct", "adain"])
+RECIPES = [("wct", ()), ("wct", ("--together",)), ("adain", ())]
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +28,7 @@ def _small(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(decoder, "EXAM", 2)
     monkeypatch.setattr(decoder, "CHUNK", 2)
     monkeypatch.setattr(adain, "MEASURED", 4)
-    monkeypatch.setattr(adain, "SHELF", 3)
+    monkeypatch.setattr(shelves, "SHELF", 3)
     monkeypatch.setattr(loop.plot, "write_plot", lambda *_: None)
 
 
@@ -53,17 +55,22 @@ def stop_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Decoding, "losses", broken)
 
 
-@METHODS
+@pytest.mark.parametrize(("method", "more"), RECIPES)
 def test_a_run_broken_off_ends_in_the_bits_of_an_unbroken_one(
-    method: str, teacher: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str,
+    more: Sequence[str],
+    teacher: Path,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert main(words(method, teacher, photos, whole)) == 0
+    assert main(words(method, teacher, photos, whole, *more)) == 0
     stop_at(17, monkeypatch)
-    assert main(words(method, teacher, photos, broken)) == 130
+    assert main(words(method, teacher, photos, broken, *more)) == 130
     before, _ = contents(broken / CHECKPOINT)
     assert before["step"] == "12"
-    assert main(words(method, teacher, photos, broken)) == 0
+    assert main(words(method, teacher, photos, broken, *more)) == 0
     for name in (f"{method}.safetensors", CHECKPOINT):
         (said, weights), (expected, same) = contents(broken / name), contents(whole / name)
         assert said == expected
@@ -72,7 +79,7 @@ def test_a_run_broken_off_ends_in_the_bits_of_an_unbroken_one(
     for name in ("log.csv", "report.json", "samples/step-00024.png"):
         assert (broken / name).read_bytes() == (whole / name).read_bytes()
     check_results(method, whole, teacher)
-    assert main(words(method, teacher, photos, whole, "--seed", "1")) == 2
+    assert main(words(method, teacher, photos, whole, *more, "--seed", "1")) == 2
 
 
 def check_results(method: str, folder: Path, network: Path) -> None:

@@ -7,21 +7,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from impasto.core.contract import Frame, Style
 from impasto.core.errors import OptionError
 from impasto.core.options import build
 from impasto.losses.content import Content
 from impasto.losses.loss import PIXELS
 from impasto.losses.pixels import outside
 from impasto.losses.statistics import Grain, Gram
-from impasto.nets import petit
-from impasto.nets.decoder import STATISTICS, statistics
+from impasto.methods.wct import WCT
+from impasto.nets import decoder, petit, zoo
+from impasto.nets.decoder import LEVELS, RETURNED, STATISTICS, statistics
 from impasto.nets.vgg import VGG
 from impasto.training import mirrors
-from impasto.training.adain import ForAdaIN, Shelf
+from impasto.training.adain import ForAdaIN
 from impasto.training.data import Pairs
 from impasto.training.distances import FLAT
 from impasto.training.mirrors import Decode
-from impasto.training.wct import PIXEL_WEIGHTS, TAPS, ForWCT, recoloured
+from impasto.training.shelves import Shelf
+from impasto.training.wct import PIXEL_WEIGHTS, TAPS, ForCascade, ForWCT, moved, recoloured
 
 
 @pytest.fixture(autouse=True)
@@ -102,6 +105,71 @@ def test_what_is_descended_for_wct(eyes: VGG, step: int):
     torch.stack(list(losses.values())).sum().backward()
     trained = {name for name, p in mirror.network.named_parameters() if p.grad is not None}
     assert {name.partition(".")[0] for name in trained} == {tap}
+
+
+def test_the_cascade_that_is_trained_is_that_of_the_method(
+    eyes: VGG, monkeypatch: pytest.MonkeyPatch
+):
+    options = build(Decode, {"method": "wct", "together": True, "batch": 2})
+    mirror = ForCascade(options, eyes=eyes, teacher=eyes, generator=source())
+    monkeypatch.setattr(zoo, "load", lambda *_, **__: eyes)
+    monkeypatch.setattr(decoder, "decoders", lambda: mirror.decoders)
+    contents, styles = noise(2, 3, 64, 64), noise(2, 3, 64, 64, seed=2) ** 2
+    strengths = torch.tensor([1.0, 0.6])
+    with torch.no_grad():
+        found, beyond, _ = mirror._painted(contents, styles, strengths)
+        torch.testing.assert_close(mirror.stylized(contents, styles)[:1], found[:1])
+    for i, alpha in enumerate(strengths.tolist()):
+        method = build(WCT, {"strength": 1 - (1 - alpha) ** (1 / 3)})
+        stylizer = method.prepare([Style(styles[i : i + 1])], generator=source())
+        expected = stylizer(Frame(contents[i : i + 1]))
+        torch.testing.assert_close(found[i : i + 1], expected, rtol=0, atol=2e-3)
+    assert float(beyond) >= 0
+
+
+def test_what_is_descended_for_the_cascade(eyes: VGG):
+    pairs = Twice()
+    words = {"method": "wct", "together": True, "batch": 2, "content_weight": 0.2}
+    mirror = ForCascade(build(Decode, words), eyes=eyes, teacher=eyes, generator=source())
+    mirror.start(pairs, fresh=True)
+    mirror.generator.manual_seed(7)
+    losses = mirror.losses(1, pairs)
+    mirror.generator.manual_seed(7)
+    mirror.shelves.draw(2, mirror.generator)
+    strength = (2 * torch.rand(2, generator=mirror.generator)).clamp_max(1)
+    style, moves, missed, beyond = [], [], [], []
+    for alpha in strength:
+        x = pairs.content
+        for level in LEVELS:
+            tap, inverse = TAPS[level - 1], mirror.decoders[TAPS[level - 1]]
+            f, s = eyes(x, [tap])[tap], eyes(pairs.style, [tap])[tap]
+            again = inverse(f)
+            missed.append(PIXEL_WEIGHTS[level - 1] * F.mse_loss(again, x))
+            out = inverse(moved(f, s, alpha[None]))
+            out = out + (1 - alpha * (1 - RETURNED[level])) * (x - again)
+            beyond.append(outside(out))
+            x = out.clamp(0, 1)
+        style.append(alpha * style_distance(eyes, x, pairs.style, STATISTICS))
+        moves.append(content_distance(eyes, x, pairs.content, "relu4_1"))
+    means = [torch.stack(each).mean() for each in (style, moves, missed, beyond)]
+    names = ("style", "content", "pixels", "outside")
+    weights = (1, 0.2, 1, 10)
+    close(losses, {n: w * m for n, w, m in zip(names, weights, means, strict=True)})
+    torch.stack(list(losses.values())).sum().backward()
+    trained = {name for name, p in mirror.network.named_parameters() if p.grad is not None}
+    assert {name.partition(".")[0] for name in trained} == {TAPS[level - 1] for level in LEVELS}
+
+
+def test_activations_are_moved_as_far_as_the_strength():
+    content, style = noise(2, 5, 9, 8), noise(2, 5, 7, 6, seed=2) ** 3
+    strength = torch.tensor([1.0, 0.0])
+    made = moved(content, style, strength)
+    torch.testing.assert_close(made[1], content[1])
+    torch.testing.assert_close(made[0].mean((1, 2)), style[0].mean((1, 2)))
+    covariances = [x[0].flatten(1).cov(correction=0) for x in (made, style)]
+    torch.testing.assert_close(*covariances, rtol=1e-3, atol=1e-5)
+    half = moved(content, style, strength / 2)
+    torch.testing.assert_close(half[0], (made[0] + content[0]) / 2)
 
 
 def test_levels_that_no_decoder_has_are_refused():

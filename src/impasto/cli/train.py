@@ -24,7 +24,7 @@ from impasto.training.loop import CHECKPOINT
 from impasto.training.mirrors import Decode
 from impasto.training.superres import Enlarge
 from impasto.training.superres import learn as learn_to_enlarge
-from impasto.training.teaching import STEPS, teach
+from impasto.training.teaching import RECIPE, teach
 
 _RECIPE = Group("The recipe", sort_key=1)
 
@@ -159,7 +159,8 @@ def multistyle(
     add_style: Annotated[
         Path | None,
         Parameter(
-            help=f"Learn this picture alone, as a .style file for --to; {STEPS} steps will do."
+            help="Learn this picture alone, as a .style file for --to; by default in "
+            f"{RECIPE['steps']} steps with --content-scale {RECIPE['content_scale']}."
         ),
     ] = None,
     to: Annotated[
@@ -175,8 +176,7 @@ def multistyle(
     """Train a network that paints many styles in one pass, or teach it one more."""
     if (styles is None) == (add_style is None):
         raise OptionError("one of --styles and --add-style is needed")
-    # A row is learnt soon.
-    recipe = build(Feed, ({} if add_style is None else {"steps": STEPS}) | options)
+    recipe = build(Feed, ({} if add_style is None else dict(RECIPE)) | options)
 
     def training(report: Report) -> Path:
         if add_style is not None:

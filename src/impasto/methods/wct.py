@@ -28,22 +28,19 @@ from impasto.core.contract import Cost, Frame, Pass, Style, Stylizer, Sums, Task
 from impasto.core.options import ADVANCED
 from impasto.core.tensors import Image
 from impasto.nets import decoder
-from impasto.nets.decoder import Decoder
+from impasto.nets.decoder import LEVELS, RETURNED, Decoder
 from impasto.nets.vgg import VGG
 from impasto.ops.stats import Moments, moments, transport
 from impasto.universal.matching import Matching, confined
 from impasto.universal.method import Universal
 from impasto.universal.palette import Palette
 
-RETURNED = {5: 1.0, 4: 1.0, 3: 0.5, 2: 0.5, 1: 0.0}
-"""Level to the share of what its decoder loses that comes back even at full strength."""
-
 
 class WCT(Universal):
     """Match mean and covariance from coarse to fine (Li et al. 2017): quick, with bold strokes."""
 
     levels: tuple[int, ...] = Field(
-        (4, 3, 2, 1), description="which layers are matched, from deep to shallow, out of 5 to 1"
+        LEVELS, description="which layers are matched, from deep to shallow, out of 5 to 1"
     )
 
     # In bfloat16 layer after layer amplifies rounding, and tiles would not fit the whole.

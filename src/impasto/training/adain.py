@@ -6,8 +6,6 @@ what judges a style; the grain of the style's pixels; and some pairs of a pictur
 must come back.
 """
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
@@ -20,56 +18,12 @@ from impasto.nets.vgg import VGG
 from impasto.training.data import Pairs
 from impasto.training.distances import far, grams, psnr, seen, style_far
 from impasto.training.mirrors import Decode, autocast, widths
+from impasto.training.shelves import DEEP, Shelves, Shown
 
-DEEP = STATISTICS[-1]
-"""Where AdaIN's loss sees the content."""
-SHELF, RENEW = 20, 4
-"""Batches of contents and of styles whose targets are kept, and steps after which one is renewed:
-the teacher is slow, and any content goes with any style."""
 MEASURED = 96
 """Crops on which the usual statistics are measured."""
 SHOUT = 10.0
 """Pixels may differ wildly in grain from those of a flat style; one pair counts no more than so."""
-
-
-class Shown(NamedTuple):
-    """Crops (N, 3, H, W), and what the teacher says: deepest activations, and Gram matrices."""
-
-    crops: Tensor
-    deep: Tensor
-    grams: tuple[Tensor, ...]
-
-
-class Shelf:
-    """Crops with what a network says of them, asked once; the oldest give way.
-
-    Args:
-        network: the teacher.
-        size: crops that are kept.
-    """
-
-    def __init__(self, network: VGG, *, size: int) -> None:
-        self.network, self.size = network, size
-        self.rows: list[tuple[Tensor, ...]] = []
-
-    @torch.no_grad()
-    def add(self, x: Tensor) -> None:
-        """Put in crops (N, 3, H, W)."""
-        features = self.network(x, STATISTICS)
-        said = grams(self.network, features, STATISTICS)
-        parts = [x, features[DEEP], *said.values()]
-        rows = zip(*(part.split(1) for part in parts), strict=True)
-        self.rows = [*self.rows, *rows][-self.size :]
-
-    def draw(self, count: int, generator: torch.Generator) -> Shown:
-        """Some of the crops, by chance."""
-        at = torch.randint(len(self.rows), (count,), generator=generator).tolist()
-        x, deep, *said = (torch.cat(part) for part in zip(*(self.rows[i] for i in at), strict=True))
-        return Shown(x, deep, tuple(said))
-
-    def state(self) -> Tensor:
-        """The crops, oldest first."""
-        return torch.cat([row[0] for row in self.rows])
 
 
 class ForAdaIN:
@@ -87,8 +41,7 @@ class ForAdaIN:
     ) -> None:
         self.options, self.eyes, self.teacher = options, eyes, teacher
         self.generator = generator
-        size = SHELF * options.batch
-        self.contents, self.styles = Shelf(teacher, size=size), Shelf(teacher, size=size)
+        self.shelves = Shelves(teacher, batch=options.batch)
         self.network = StyledDecoder(initial_styled_state(widths(eyes, 4), generator))
 
     def start(self, pairs: Pairs, *, fresh: bool) -> None:
@@ -98,14 +51,12 @@ class ForAdaIN:
             if fresh:
                 # A channel that is nearly always silent must not shout when it speaks.
                 self.network.scale.copy_(usual.clamp_min(0.05 * float(usual.mean())))
-        for _ in range(SHELF):
-            self._renew(pairs)
+        self.shelves.fill(pairs)
 
     def losses(self, step: int, pairs: Pairs) -> dict[str, Tensor]:
         """Style and content seen by the teacher, on pairs of which some are one picture twice."""
         options, network = self.options, self.teacher
-        if step % RENEW == 0:
-            self._renew(pairs)
+        self.shelves.renew(step, pairs)
         content, style, same = self._drawn()
         adapted, modulation = self._told(content.crops, style.crops)
         with autocast(self.eyes):
@@ -132,24 +83,16 @@ class ForAdaIN:
 
     def state(self) -> dict[str, Tensor]:
         """The crops that the teacher was shown."""
-        return {"contents": self.contents.state(), "styles": self.styles.state()}
+        return self.shelves.state()
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Take up what `state` gave, asking the teacher anew, as many at a time as before."""
-        device = self.eyes.input.weight.device
-        for shelf, crops in ((self.contents, state["contents"]), (self.styles, state["styles"])):
-            for x in crops.to(device).split(self.options.batch):
-                shelf.add(x.contiguous(memory_format=torch.channels_last))
-
-    def _renew(self, pairs: Pairs) -> None:
-        self.contents.add(pairs.contents(self.options.batch))
-        self.styles.add(pairs.styles(self.options.batch))
+        """Take up what `state` gave."""
+        self.shelves.restore(state)
 
     def _drawn(self) -> tuple[Shown, Shown, Tensor]:
         """Contents, styles, and where the style is the content itself."""
         count = self.options.batch
-        content = self.contents.draw(count, self.generator)
-        style = self.styles.draw(count, self.generator)
+        content, style = self.shelves.draw(count, self.generator)
         same = torch.rand(count, generator=self.generator) < self.options.same_share
         same = same.to(content.crops.device)
 

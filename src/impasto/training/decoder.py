@@ -19,13 +19,14 @@ from impasto.nets import zoo
 from impasto.nets.decoder import STATISTICS
 from impasto.nets.fetch import digest
 from impasto.nets.vgg import VGG, bfloat16_is_fast
-from impasto.training.adain import DEEP, ForAdaIN
+from impasto.training.adain import ForAdaIN
 from impasto.training.data import Pairs, listed, pictures, split
 from impasto.training.distances import far, grams, seen, style_far
 from impasto.training.loop import Course, train
 from impasto.training.mirrors import Decode, Mirror
 from impasto.training.sheet import sheet, squares
-from impasto.training.wct import TAPS, ForWCT
+from impasto.training.shelves import DEEP
+from impasto.training.wct import TAPS, ForCascade, ForWCT
 
 EXAM, CHUNK = 24, 6
 """Held-out pairs for the examination, and how many are looked at at a time."""
@@ -63,10 +64,11 @@ class Decoding:
         self.pairs = self._pairs(photos[0], paintings[0], self.generator)
         self.held = photos[1], paintings[1]
         self.mirror: Mirror
-        if options.method == "wct":
+        if options.method == "wct" and not options.together:
             self.mirror = ForWCT(options, eyes=eyes, generator=self.generator)
         else:
-            self.mirror = ForAdaIN(options, eyes=eyes, teacher=teacher, generator=self.generator)
+            kind = ForCascade if options.method == "wct" else ForAdaIN
+            self.mirror = kind(options, eyes=eyes, teacher=teacher, generator=self.generator)
         self.network: nn.Module = self.mirror.network.to(self.device)
         self.fresh = begin is None
         if begin:

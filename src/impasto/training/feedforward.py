@@ -3,8 +3,8 @@
 After Johnson, Alahi and Fei-Fei, ECCV 2016 (perceptual losses), and Dumoulin, Shlens and Kudlur,
 ICLR 2017 (many styles in one network). Ours:
 
-1. The losses are those of `gatys` with Gram matrices, relative to their targets, seen by `petit` by
-   default; a network that lacks the deepest layers is asked for those that it has.
+1. The losses are those of `gatys` with Gram matrices at four layers, relative to their targets,
+   seen by `petit` by default; a network that ends at relu4_1 will do.
 2. Strength is learnt. The first row of the network returns the picture; at strength s the gains and
    shifts lie s of the way from there to the style, and the content weighs as for `gatys` at s.
 3. Some pictures are painted in a mixture of two styles, whose Gram matrices are mixed alike.
@@ -43,6 +43,9 @@ from impasto.training.loop import Course, train
 from impasto.training.sheet import squares
 
 FILE = "network.safetensors"
+LAYERS = STYLE_LAYERS[:4]
+"""Where the style is seen, in four stages as in Johnson et al.: what a network learns of the fifth
+it loses in the others."""
 CONTENT_WEIGHT, CONTENT_TRACE = 0.06, 0.03
 """As `gatys` weighs its content: the first times (1 − s) / s, and the second, at strength s."""
 WEAKEST = 0.05
@@ -106,7 +109,7 @@ class Feeding:
         self.size = (options.size, options.size)
         self.generator = torch.Generator().manual_seed(options.seed)
         self.eyes, self.device = eyes, eyes.input.weight.device
-        self.layers = tuple(layer for layer in STYLE_LAYERS if layer in eyes.layers)
+        self.layers = tuple(layer for layer in LAYERS if layer in eyes.layers)
         (self.kept, *_) = (layer for layer in CONTENT_LAYERS if layer in eyes.layers)
         self.crops = Crops(photos[0], size=options.size, generator=self.generator)
         self.held, self.names = photos[1], tuple(styles)

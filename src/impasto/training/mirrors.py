@@ -20,7 +20,9 @@ class Decode(Options):
     size: int = Field(160, ge=32, multiple_of=16, description="side of a crop in pixels")
     rate: float = Field(1e-3, gt=0, description="peak learning rate of AdamW")
     paintings_share: float = Field(0.7, ge=0, le=1, description="share of paintings among styles")
-    content_weight: float = Field(0.15, ge=0, description="adain: weight of the content loss")
+    content_weight: float = Field(
+        0.15, ge=0, description="weight of the content loss of adain and of wct together"
+    )
     grain_weight: float = Field(0.1, ge=0, description="adain: weight of the grain loss")
     same_share: float = Field(
         0.25, ge=0, le=1, description="adain: share of pairs that are one picture twice"
@@ -35,6 +37,10 @@ class Decode(Options):
         "learn",
     )
     gram_weight: float = Field(0.3, ge=0, description="wct: weight of the Gram loss")
+    together: bool = Field(
+        False,
+        description="wct: train the levels of the method at once, by the picture that comes out",
+    )
     outside_weight: float = Field(10.0, ge=0, description="weight of values beyond black and white")
     averaging: float = Field(0.998, ge=0, lt=1, description="decay of the average over weights")
     save_every: int = Field(1000, ge=1, description="steps between two checkpoints with samples")

@@ -5,7 +5,7 @@ styles as well. The losses are those of `impasto.training.feedforward`.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,9 @@ from impasto.training.distances import grams, style_far
 from impasto.training.feedforward import Feed, Feeding, eyes_of, run
 from impasto.universal.palette import ENDING, save_style
 
-STEPS = 800
-"""Steps in which a row is learnt."""
+RECIPE: Mapping[str, Any] = {"steps": 1200, "content_scale": 0.25}
+"""What is not as for a whole network. A row is learnt soon; and the content, which the convolutions
+have learnt to keep, has not to be held by it as much."""
 TRIED = 4
 """Crops on which the first row of a new style is chosen."""
 

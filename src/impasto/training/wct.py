@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.losses.pixels import outside
-from impasto.nets.decoder import Decoder, initial_state
+from impasto.nets.decoder import LEVELS, RETURNED, STATISTICS, Decoder, initial_state
 from impasto.nets.vgg import VGG
-from impasto.ops.stats import Moments, colouring, whitening
+from impasto.ops.stats import Moments, colouring, transport, whitening
 from impasto.training.data import Pairs
 from impasto.training.distances import far, grams, psnr, seen, style_far
 from impasto.training.mirrors import Decode, autocast, widths
+from impasto.training.shelves import DEEP, Shelves
 
 TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 """The layers that WCT inverts."""
@@ -43,6 +44,26 @@ def _moments(features: Tensor) -> Moments:
     mean = flat.mean(2)
     centred = flat - mean[..., None]
     return Moments(mean, centred @ centred.mT / flat.shape[2])
+
+
+def moved(content: Tensor, style: Tensor, strength: Tensor) -> Tensor:
+    """Activations carried towards the mean and covariance of others, as the method does it.
+
+    The map is taken for a constant: what made the statistics of the content gets no gradient.
+
+    Args:
+        content: (N, C, h, w), float32.
+        style: (N, C, h', w'), float32.
+        strength: how far, from 0 to 1, (N,).
+    """
+    with torch.no_grad():
+        own, wanted = _moments(content), _moments(style)
+        same = torch.eye(own.mean.shape[1]).to(own.mean)
+        share = strength.to(own.mean)[:, None]
+        matrix = torch.lerp(same, transport(own, wanted), share[..., None])
+        shift = torch.lerp(own.mean, wanted.mean, share) - (matrix @ own.mean[..., None])[..., 0]
+    made = matrix.float() @ content.flatten(2) + shift.float()[..., None]
+    return made.view_as(content).contiguous(memory_format=torch.channels_last)
 
 
 class ForWCT:
@@ -92,11 +113,8 @@ class ForWCT:
         }
 
     def stylized(self, content: Tensor, style: Tensor) -> Tensor:
-        """The cascade from the deepest level to the first."""
-        for tap in reversed(TAPS):
-            f, s = (self.eyes(x, [tap])[tap].float() for x in (content, style))
-            content = self.decoders[tap](recoloured(f, s)).clamp(0, 1)
-        return content
+        """The cascade of the method, at full strength."""
+        return self._painted(content, style, torch.ones(len(content)).to(content.device))[0]
 
     def returned(self, content: Tensor) -> dict[str, float]:
         """Of every level."""
@@ -109,3 +127,83 @@ class ForWCT:
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Nothing is to be taken up."""
+
+    def _painted(
+        self, content: Tensor, style: Tensor, strength: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What the cascade makes of contents, and what its levels miss of what they are given.
+
+        Args:
+            content: (N, 3, H, W).
+            style: (N, 3, H, W).
+            strength: (N,).
+
+        Returns:
+            The pictures, how far they and those in between are beyond black and white, and the
+            weighted squared error of what is given back.
+        """
+        with torch.no_grad():
+            wanted = self.eyes(style, [TAPS[level - 1] for level in LEVELS])
+        x, missed, beyond = content, content.new_zeros(()), content.new_zeros(())
+        for level in LEVELS:
+            tap = TAPS[level - 1]
+            f = self.eyes(x, [tap])[tap].float()
+            goal = moved(f, wanted[tap].float(), strength)
+            with autocast(self.eyes):
+                out, again = self.decoders[tap](torch.cat([goal, f])).chunk(2)
+            missed = missed + PIXEL_WEIGHTS[level - 1] * F.mse_loss(again, x)
+            returned = 1 - strength * (1 - RETURNED[level])
+            out = out + returned[:, None, None, None] * (x - again)
+            beyond = beyond + outside(out)
+            x = out.clamp(0, 1)
+        return x, beyond / len(LEVELS), missed / len(LEVELS)
+
+
+class ForCascade(ForWCT):
+    """The decoders of the method's levels, all trained at once by the picture that comes out.
+
+    After the single levels: what one of them does to a picture, the next ones meet.
+
+    Args:
+        options: of the recipe.
+        eyes: the encoder, frozen.
+        teacher: the network that looks at the picture, frozen.
+        generator: for the choice of pairs and the strengths.
+    """
+
+    def __init__(
+        self, options: Decode, *, eyes: VGG, teacher: VGG, generator: torch.Generator
+    ) -> None:
+        super().__init__(options, eyes=eyes, generator=generator)
+        self.teacher, self.shelves = teacher, Shelves(teacher, batch=options.batch)
+
+    def start(self, pairs: Pairs, *, fresh: bool) -> None:
+        """Show the teacher the first crops."""
+        self.shelves.fill(pairs)
+
+    def losses(self, step: int, pairs: Pairs) -> dict[str, Tensor]:
+        """Style and content seen by the teacher, and what the decoders do not give back."""
+        options = self.options
+        self.shelves.renew(step, pairs)
+        content, style = self.shelves.draw(options.batch, self.generator)
+        strength = (2 * torch.rand(options.batch, generator=self.generator)).clamp_max(1)
+        strength = strength.to(content.crops.device)
+        made, beyond, missed = self._painted(content.crops, style.crops, strength)
+        again = self.teacher(made, STATISTICS)
+        goals: dict[str, Tensor] = dict(zip(STATISTICS, style.grams, strict=True))
+        styled = style_far(grams(self.teacher, again, STATISTICS), goals)
+        kept = far(*(seen(self.teacher, DEEP, f) for f in (again[DEEP], content.deep)))
+        return {
+            "style": (strength * styled).mean(),
+            "content": options.content_weight * kept.mean(),
+            "pixels": missed,
+            "outside": options.outside_weight * beyond,
+        }
+
+    def state(self) -> dict[str, Tensor]:
+        """The crops that the teacher was shown."""
+        return self.shelves.state()
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Take up what `state` gave."""
+        self.shelves.restore(state)
