@@ -1,7 +1,6 @@
 """Descents whose end is known."""
 
 import math
-import platform
 import subprocess
 import sys
 from collections.abc import Callable
@@ -241,26 +240,3 @@ def test_a_default_run_does_not_load_the_compiler_of_torch():
         "assert not hasattr(method, '__dynamo_disable')\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-MAPS = """
-import torch
-from impasto.optimize import climb
-
-torch.empty(30_000_000, dtype=torch.uint8)  # From here on glibc has so much room in its heap.
-image = torch.rand(1, 3, 8, 8)
-{}
-x = torch.empty(9_000_000, dtype=torch.uint8)
-lines = open("/proc/self/maps").read().splitlines()
-ends = [line.split()[0].split("-") for line in lines if line.endswith("[heap]")]
-print(any(int(a, 16) <= x.data_ptr() < int(b, 16) for a, b in ends))
-"""
-CLIMB = "climb(image, lambda _: lambda x: {'x': x.square().sum()}, sizes=[(8, 8)], iterations=2)"
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc's heap")
-@pytest.mark.parametrize(("work", "in_heap"), [("", "True"), (CLIMB, "False")])
-def test_a_climb_lays_large_maps_beside_the_heap(work: str, in_heap: str) -> None:
-    command = [sys.executable, "-c", MAPS.replace("{}", work)]
-    said = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == in_heap

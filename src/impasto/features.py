@@ -27,7 +27,7 @@ CONTENT_LAYERS = ("relu4_2", "relu4_1")
 
 
 DESCENTS = {
-    "petit": (0, 1650, 650, 0.8e-6),
+    "petit": (0, 1650, 620, 0.8e-6),
     "vgg16": (0.15e9, 2400, 2000, 8e-6),
     "vgg19": (0.15e9, 2400, 2000, 9.5e-6),
 }
@@ -232,7 +232,7 @@ def descending(network: str | Network, pixels: float, *, steps: int, looked: int
     known = DESCENTS.get(network) if isinstance(network, str) else None
     own, small, large, seconds = known or DESCENTS["vgg19"]
     # Small maps stay in the heap when they are freed, large ones go back to the system.
-    memory = own + min(0.05e9 + small * pixels, 0.4e9 + large * pixels)
+    memory = own + min(0.05e9 + small * pixels, 0.65e9 + large * pixels)
     return Cost(memory, 0.2 + 0.01 * steps + seconds * looked)
 
 

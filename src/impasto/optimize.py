@@ -1,6 +1,5 @@
 """Descend: change a picture until what is asked of it holds. Climb: do so from coarse to fine."""
 
-import ctypes
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -22,10 +21,6 @@ Objective = Callable[[Image], dict[str, Tensor]]
 
 HISTORY = 10
 """Steps that L-BFGS remembers, each as two pictures: more help little and cost memory."""
-
-APART = 8_000_000
-"""Bytes from which on memory lies beside the heap; see `_lay_apart`."""
-_M_MMAP_THRESHOLD = -3  # Of malloc.h.
 
 _MARK = "__dynamo_disable"
 
@@ -160,7 +155,6 @@ def climb(
     shares = split(iterations, len(sizes))
     costs = [steps * height * width for steps, (height, width) in zip(shares, sizes, strict=True)]
     image = resize(start, sizes[0])
-    _lay_apart(APART)
     for level, (size, steps) in enumerate(zip(sizes, shares, strict=True)):
 
         def after(step: int, losses: dict[str, float], best: Image, level: int = level) -> None:
@@ -188,17 +182,6 @@ def climb(
             after=after,
         )
     return image.clamp(0, 1)
-
-
-def _lay_apart(size: int) -> None:
-    """Let glibc lay what has so many bytes beside its heap, from now on.
-
-    In the heap, where it would lay what has up to 32 MB, maps that come and go leave holes of all
-    sizes among the vectors that L-BFGS remembers: a fourth of all memory at 1024 pixels.
-    """
-    if sys.platform == "linux":
-        with suppress(AttributeError):  # Other C libraries have no such function.
-            ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, size)
 
 
 def _detailed(image: Image, start: Image, size: tuple[int, int]) -> Image:

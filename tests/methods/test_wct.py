@@ -9,8 +9,9 @@ from torch import Tensor
 from impasto.core.contract import Frame, Style
 from impasto.core.errors import OptionError
 from impasto.core.options import build
-from impasto.methods.wct import RETURNED, WCT
+from impasto.methods.wct import WCT
 from impasto.nets import decoder, zoo
+from impasto.nets.decoder import RETURNED
 from impasto.ops.resample import resize
 
 pytestmark = pytest.mark.usefixtures("random_weights")

@@ -189,3 +189,17 @@ def test_eyes_that_end_at_relu4_1_will_do_and_shallower_ones_are_refused(
     with pytest.raises(OptionError, match="network must reach relu4_1; it ends at relu3_1"):
         _feed(folders, steps=1, folder="shallow")
     assert not (folders / "shallow").exists()
+
+
+def test_the_style_is_seen_at_four_layers_and_the_content_at_one(folders, eyes, monkeypatch):
+    asked: set[str] = set()
+    forward = VGG.forward
+
+    def noted(self, image, taps):
+        asked.update(taps)
+        return forward(self, image, taps)
+
+    monkeypatch.setattr(zoo, "load", lambda *_: eyes)
+    monkeypatch.setattr(VGG, "forward", noted)
+    _feed(folders, steps=1)
+    assert asked == {"relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2"}

@@ -60,8 +60,6 @@ def main(tokens: Sequence[str] | None = None) -> int:
     """
     if tokens is None:
         tokens = sys.argv[1:]
-        # Torch reads it once: large maps then come in pages of 2 MB, which are quicker to have.
-        os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
         # A shell starts what runs in its background with this signal ignored.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         # On its way out Python would look for cycles in all of torch, which takes half a second.
