@@ -25,7 +25,7 @@ LOADED = 0.3e9
 """Bytes of Python, torch and the small networks, before there is a picture."""
 START = 1.9
 """Seconds until a process with torch begins to work, there where `calibration` is from."""
-UNKNOWN = Cost(80e6, 4.5), Cost(1100, 6.7e-6)
+UNKNOWN = Cost(80e6, 4.5), Cost(700, 6.7e-6)
 """What is assumed of a method that does not tell: for a picture, and for each of its pixels."""
 
 LARGER = Cost(200e6, 0.5e-6)

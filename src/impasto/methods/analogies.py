@@ -94,7 +94,7 @@ class Analogies(Options):
     def cost(self, task: Task) -> Cost:
         """Fitted to the figures of `python -m benchmarks plan`."""
         searched = max(1.0, self.style_scale**2) * len(task.known) * task.pixels
-        return Cost(1800 * searched, 0.5 + 9e-5 * task.pixels)
+        return Cost(95e6 + 950 * searched, 0.4 + 2.2e-5 * task.pixels)
 
     def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
         """Find the unfiltered pictures; all are brought to size for each frame.

@@ -31,7 +31,7 @@ class Johnson(FeedForward):
     def cost(self, task: Task) -> Cost:
         """Fitted to the figures of `python -m benchmarks plan`."""
         slim = any("fold.0.weight" in known for known in task.known)
-        memory, seconds = (190, 0.3e-6) if slim else (1450, 3.5e-6)
+        memory, seconds = (190, 0.3e-6) if slim else (850, 3.5e-6)
         return Cost(20e6 + memory * task.pixels, 0.1 + seconds * task.pixels)
 
     def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
