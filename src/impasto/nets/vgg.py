@@ -15,6 +15,7 @@ from typing import Any, Literal, cast, get_args
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.grad import conv2d_input
 
 from impasto.core.errors import WeightsError
 
@@ -168,7 +169,7 @@ class _Seen(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         (out, weight), (gradient,) = ctx.saved_tensors, gradients
         gradient = torch.ops.aten.threshold_backward(gradient, out, 0)
-        g = nn.grad.conv2d_input(ctx.padded, weight, gradient)
+        g = conv2d_input(ctx.padded, weight, gradient)
         if ctx.mode != "constant":
             # What lies beyond the border is a copy of the second line within, or of the first.
             inner = 2 if ctx.mode == "reflect" else 1
