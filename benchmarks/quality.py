@@ -125,12 +125,18 @@ def teachers(long_side: int = 256) -> dict[str, object]:
         for eyes, method in looked.items():
             row = verdict(stylized(method, content, style), content, style, network).result
             rows.setdefault(name, {})[eyes] = (row.style, row.content)
-    beside = {"exact": "petit", "distilled": "petit", "together": "petit, usual layers"}
+
+    def over(eyes: str, axis: int, own: str = "petit") -> float:
+        return median(row[own][axis] / row[eyes][axis] for row in rows.values())
+
     return {
         "summary": {
-            f"{word}_petit_over_{eyes}": median(r[own][axis] / r[eyes][axis] for r in rows.values())
-            for eyes, own in beside.items()
-            for axis, word in enumerate(("style", "content"))
+            "style_petit_over_exact": over("exact", 0),
+            "content_petit_over_exact": over("exact", 1),
+            "style_petit_over_distilled": over("distilled", 0),
+            "content_petit_over_distilled": over("distilled", 1),
+            "style_petit_over_together": over("together", 0, "petit, usual layers"),
+            "content_petit_over_together": over("together", 1, "petit, usual layers"),
         },
         "pairs": rows,
     }
