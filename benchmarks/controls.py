@@ -48,7 +48,7 @@ def _process(*arguments: str) -> tuple[float, float]:
 def _over(*words: str) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        base = [*stylize(folder, SIZE, "--overwrite", *words, method="auto")]
+        base = [*stylize(folder, SIZE, *words, method="auto")]
         asked = _asked(folder)
         two = ("--style", str(folder / "other.png"))
         wanted = {"none": (), "none, two styles": two} | {

@@ -97,9 +97,9 @@ class Together:
 
     def __call__(self, image: Tensor, taps: Iterable[str]) -> dict[str, Tensor]:
         """The activations at these layers."""
-        wanted = set(taps)
+        wanted = tuple(taps)
         found: dict[str, Tensor] = {}
-        for network in set(self.asked.values()):
+        for network in dict.fromkeys(self.asked[tap] for tap in wanted):
             found |= network(image, [tap for tap in wanted if self.asked[tap] is network])
         return found
 

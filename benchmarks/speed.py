@@ -55,7 +55,8 @@ def stylize(folder: Path, size: int, *more: str, method: str = "gatys") -> tuple
         Pillow.fromarray(data.immunohistochemistry()).resize((1024, 768)).save(folder / "style.png")
     return (
         *("-m", "impasto", "stylize", str(photo), "--style", str(folder / "style.png")),
-        *("-o", str(folder / "out.png"), "--size", str(size), "--method", method, *more),
+        *("-o", str(folder / "out.png"), "--overwrite"),
+        *("--size", str(size), "--method", method, *more),
     )
 
 

@@ -76,7 +76,7 @@ def large(folder: Path, width: int, height: int) -> tuple[float, float]:
     enlarged.write_to_file(str(photo), Q=90)
     return process(
         *("-m", "impasto", "stylize", str(photo), "--style", str(folder / "style.png")),
-        *("-o", str(folder / "large.jpg"), "--size", str(width)),
+        *("-o", str(folder / "large.jpg"), "--overwrite", "--size", str(width)),
         *("--method", "auto", "--quality", "draft"),
     )
 

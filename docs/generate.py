@@ -104,6 +104,12 @@ FIGURES = (
         "{style_petit_over_distilled:.2f}",
     ),
     ("teachers", "Content distance, likewise", "{content_petit_over_distilled:.2f}"),
+    (
+        "teachers",
+        "Style distance with `petit` over that with both together, each for its layers",
+        "{style_petit_over_together:.2f}",
+    ),
+    ("teachers", "Content distance, likewise", "{content_petit_over_together:.2f}"),
 )
 """The part of the benchmarks, what was measured, and how to write it."""
 DISTANCES = ("ratio", "content", "roughness")

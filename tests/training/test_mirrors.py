@@ -24,7 +24,7 @@ from impasto.training.data import Pairs
 from impasto.training.distances import FLAT
 from impasto.training.mirrors import Decode
 from impasto.training.shelves import Shelf
-from impasto.training.wct import PIXEL_WEIGHTS, TAPS, ForCascade, ForWCT, moved, recoloured
+from impasto.training.wct import PIXEL_WEIGHTS, TAPS, ForCascade, ForWCT, moved
 
 
 @pytest.fixture(autouse=True)
@@ -160,16 +160,21 @@ def test_what_is_descended_for_the_cascade(eyes: VGG):
     assert {name.partition(".")[0] for name in trained} == {TAPS[level - 1] for level in LEVELS}
 
 
-def test_activations_are_moved_as_far_as_the_strength():
-    content, style = noise(2, 5, 9, 8), noise(2, 5, 7, 6, seed=2) ** 3
-    strength = torch.tensor([1.0, 0.0])
-    made = moved(content, style, strength)
-    torch.testing.assert_close(made[1], content[1])
-    torch.testing.assert_close(made[0].mean((1, 2)), style[0].mean((1, 2)))
-    covariances = [x[0].flatten(1).cov(correction=0) for x in (made, style)]
-    torch.testing.assert_close(*covariances, rtol=1e-3, atol=1e-5)
-    half = moved(content, style, strength / 2)
-    torch.testing.assert_close(half[0], (made[0] + content[0]) / 2)
+def test_activations_are_moved_to_the_moments_of_others_as_far_as_the_strength():
+    mixing = noise(2, 5, 5, seed=3)
+    content = torch.einsum("nkc,nchw->nkhw", mixing, noise(2, 5, 9, 8))
+    style, full = noise(2, 5, 7, 6, seed=2) ** 3, torch.ones(2)
+    made = moved(content, style, full)
+    assert made.shape == content.shape
+    for found, wanted in zip(made.flatten(2), style.flatten(2), strict=True):
+        torch.testing.assert_close(found.mean(1), wanted.mean(1))
+        torch.testing.assert_close(
+            found.cov(correction=0), wanted.cov(correction=0), rtol=1e-3, atol=1e-5
+        )
+    torch.testing.assert_close(moved(content, content, full), content, rtol=1e-3, atol=1e-4)
+    part = moved(content, style, torch.tensor([0.0, 0.25]))
+    torch.testing.assert_close(part[0], content[0])
+    torch.testing.assert_close(part[1], torch.lerp(content[1], made[1], 0.25))
 
 
 def test_levels_that_no_decoder_has_are_refused():
@@ -217,20 +222,6 @@ def test_the_usual_statistics_are_those_of_styles_unless_weights_are_taken_up(ey
     usual = statistics(eyes(pairs.style, STATISTICS))[0]
     expected = usual.clamp_min(0.05 * float(usual.mean()))
     torch.testing.assert_close(mirror.network.scale, expected)
-
-
-def test_recoloured_activations_have_the_moments_of_the_others():
-    mixing = noise(2, 5, 5, seed=3)
-    content = torch.einsum("nkc,nchw->nkhw", mixing, noise(2, 5, 9, 8))
-    style = noise(2, 5, 7, 6, seed=2) ** 3
-    made = recoloured(content, style)
-    assert made.shape == content.shape
-    for found, wanted in zip(made.flatten(2), style.flatten(2), strict=True):
-        torch.testing.assert_close(found.mean(1), wanted.mean(1))
-        torch.testing.assert_close(
-            found.cov(correction=0), wanted.cov(correction=0), rtol=1e-3, atol=1e-5
-        )
-    torch.testing.assert_close(recoloured(content, content), content, rtol=1e-3, atol=1e-4)
 
 
 def test_a_shelf_gives_crops_with_their_own_answers_and_forgets_the_oldest(eyes: VGG):

@@ -30,7 +30,7 @@ from impasto.core.tensors import Image
 from impasto.nets import decoder
 from impasto.nets.decoder import LEVELS, RETURNED, Decoder
 from impasto.nets.vgg import VGG
-from impasto.ops.stats import Moments, moments, transport
+from impasto.ops.stats import Moments, moments, partway, transport
 from impasto.universal.matching import Matching, confined
 from impasto.universal.method import Universal
 from impasto.universal.palette import Palette
@@ -128,8 +128,8 @@ class _Pass(Matching):
             self.palette.mixed(values, regions=regions)
             for values in (transport(own, self.styles), self.styles.mean)
         )
-        matrix = torch.lerp(torch.eye(own.mean.shape[1]).to(matrix), matrix, self.alpha)
-        bias = torch.lerp(own.mean, mean, self.alpha) - (matrix @ own.mean[..., None])[..., 0]
+        share = torch.full((regions,), self.alpha)
+        matrix, bias = partway(own, matrix, mean, share)
         return list(zip(matrix.float(), bias.float(), strict=True))
 
     def _transformed(

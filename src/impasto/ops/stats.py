@@ -296,6 +296,27 @@ def transport(own: Moments, wanted: Moments) -> Float[Tensor, "R C C"]:
     return white @ colouring(middle) @ white
 
 
+def partway(
+    own: Moments,
+    matrix: Float[Tensor, "R C C"],
+    mean: Float[Tensor, "R C"],
+    share: Float[Tensor, " R"],
+) -> tuple[Float[Tensor, "R C C"], Float[Tensor, "R C"]]:
+    """The affine map A f + b that carries features a share of the way to another mean by a matrix.
+
+    Li et al., NeurIPS 2017, equation 4: what it gives lies so far between f and all the way.
+
+    Args:
+        own: moments of R kinds of features.
+        matrix: what is done to each kind, its mean apart.
+        mean: that it gets.
+        share: from 0, the features as they are, to 1.
+    """
+    share = share.to(matrix)[:, None]
+    part = torch.lerp(torch.eye(matrix.shape[1]).to(matrix), matrix, share[..., None])
+    return part, torch.lerp(own.mean, mean, share) - (part @ own.mean[..., None])[..., 0]
+
+
 def colouring(known: Moments) -> Float[Tensor, "R C C"]:
     """The symmetric root S of the covariance, which gives it to white features: S Sᵀ = Σ.
 

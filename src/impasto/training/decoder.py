@@ -64,11 +64,12 @@ class Decoding:
         self.pairs = self._pairs(photos[0], paintings[0], self.generator)
         self.held = photos[1], paintings[1]
         self.mirror: Mirror
-        if options.method == "wct" and not options.together:
-            self.mirror = ForWCT(options, eyes=eyes, generator=self.generator)
+        if options.method == "adain":
+            self.mirror = ForAdaIN(options, eyes=eyes, teacher=teacher, generator=self.generator)
+        elif options.together:
+            self.mirror = ForCascade(options, eyes=eyes, teacher=teacher, generator=self.generator)
         else:
-            kind = ForCascade if options.method == "wct" else ForAdaIN
-            self.mirror = kind(options, eyes=eyes, teacher=teacher, generator=self.generator)
+            self.mirror = ForWCT(options, eyes=eyes, generator=self.generator)
         self.network: nn.Module = self.mirror.network.to(self.device)
         self.fresh = begin is None
         if begin:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from impasto.losses.pixels import outside
 from impasto.nets.decoder import LEVELS, RETURNED, STATISTICS, Decoder, initial_state
 from impasto.nets.vgg import VGG
-from impasto.ops.stats import Moments, colouring, transport, whitening
+from impasto.ops.stats import Moments, partway, transport
 from impasto.training.data import Pairs
 from impasto.training.distances import far, grams, psnr, seen, style_far
 from impasto.training.mirrors import Decode, autocast, widths
@@ -23,20 +23,6 @@ TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 """The layers that WCT inverts."""
 PIXEL_WEIGHTS = (40.0, 40.0, 40.0, 20.0, 10.0)
 """Of the squared error of pixels at each level: deep activations do not tell where a pixel is."""
-
-
-def recoloured(content: Tensor, style: Tensor) -> Tensor:
-    """Activations with the mean and covariance of others, picture by picture.
-
-    Args:
-        content: (N, C, h, w), float32.
-        style: (N, C, h', w'), float32.
-    """
-    own, wanted = _moments(content), _moments(style)
-    matrix = (colouring(wanted) @ whitening(own)).float()
-    centred = content.flatten(2) - own.mean.float()[..., None]
-    made = matrix @ centred + wanted.mean.float()[..., None]
-    return made.view_as(content).contiguous(memory_format=torch.channels_last)
 
 
 def _moments(features: Tensor) -> Moments:
@@ -58,10 +44,7 @@ def moved(content: Tensor, style: Tensor, strength: Tensor) -> Tensor:
     """
     with torch.no_grad():
         own, wanted = _moments(content), _moments(style)
-        same = torch.eye(own.mean.shape[1]).to(own.mean)
-        share = strength.to(own.mean)[:, None]
-        matrix = torch.lerp(same, transport(own, wanted), share[..., None])
-        shift = torch.lerp(own.mean, wanted.mean, share) - (matrix @ own.mean[..., None])[..., 0]
+        matrix, shift = partway(own, transport(own, wanted), wanted.mean, strength)
     made = matrix.float() @ content.flatten(2) + shift.float()[..., None]
     return made.view_as(content).contiguous(memory_format=torch.channels_last)
 
@@ -88,7 +71,7 @@ class ForWCT:
         """Nothing is to be measured."""
 
     def losses(self, step: int, pairs: Pairs) -> dict[str, Tensor]:
-        """Errors of one level, on as many pictures to give back as to recolour."""
+        """Errors of one level, on as many pictures to give back as to carry to others."""
         level = self.options.levels[step % len(self.options.levels)]
         taps, tap = TAPS[:level], TAPS[level - 1]
         x = pairs.mixed(self.options.batch)
@@ -96,8 +79,7 @@ class ForWCT:
         with torch.no_grad():
             features = self.eyes(x, taps)
             f = features[tap].float()
-            other = recoloured(f, f.roll(1, 0))
-            f = torch.cat([f, torch.lerp(f, other, strength[:, None, None, None])])
+            f = torch.cat([f, moved(f, f.roll(1, 0), strength)])
             own = grams(self.eyes, features, taps)
             wanted = {name: torch.cat([g, g.roll(1, 0)]) for name, g in own.items()}
         with autocast(self.eyes):
