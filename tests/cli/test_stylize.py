@@ -301,9 +301,7 @@ def test_memory_that_does_not_suffice_is_said_before_the_work(tint, here, capsys
     words = ["photo.jpg", "-s", "red.png", "--size", "2000", "--max-memory", "1GB"]
     assert stylize(*words) == 2
     said = capsys.readouterr().err
-    assert re.match(
-        r"impasto: size must be at most 11\d\d for tint within 1\.0 GB of memory", said
-    )
+    assert re.match(r"impasto: size must be at most 11\d\d for tint within 1\.0 GB of memory", said)
     assert files(here) == before
     assert stylize(*words[:-1], "8") == 0
 
