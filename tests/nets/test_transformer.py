@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from impasto.core.errors import WeightsError
 from impasto.nets.trained import ROW, build, load, paint
-from impasto.nets.transformer import Paper, Slim
+from impasto.nets.transformer import PERIOD, SMOOTH, Paper, Slim
 
 
 def _picture(*, seed=0, size=(32, 48)):
@@ -196,3 +196,44 @@ def test_a_doubled_map_is_one_whose_pixels_are_repeated(size):
     conv = _random(Slim(1)).unfold[0]
     x = torch.randn((2, 48, *size), generator=torch.Generator().manual_seed(3))
     assert torch.allclose(conv.doubled(x), conv(F.interpolate(x, scale_factor=2.0)), atol=1e-5)
+
+
+def test_a_flat_picture_is_painted_with_strokes_that_do_not_repeat():
+    flat = torch.full((1, 3, 64, 96), 0.5)
+    without = _random(Slim(1, noise=0))
+    assert float(without(flat, without.rows).std((2, 3)).max()) < 1e-4
+    network = _random(Slim(1))
+    painted = network(flat, network.rows)
+    assert float(painted.std((2, 3)).min()) > 0.01
+    # A weave would come back after a few positions.
+    fine = painted[0] - painted[0].mean((1, 2), keepdim=True)
+    for shift in (4, 8, 16):
+        likeness = (fine[..., shift:] * fine[..., :-shift]).mean() / fine.square().mean()
+        assert float(likeness) < 0.7
+
+
+def test_noise_is_always_the_same_and_laid_side_by_side_shows_no_seam():
+    noise = Slim(1).noise
+    assert noise.shape == (len(SMOOTH), PERIOD, PERIOD)
+    assert torch.equal(noise, Slim(2, blocks=1).noise)
+    assert torch.allclose(noise.std((1, 2), correction=0), torch.ones(len(SMOOTH)), atol=1e-5)
+    # The first numbers that this generator of numpy is known for, scaled.
+    first = noise[0, 0, :2] / noise[0, 0, 0]
+    assert torch.allclose(first, torch.tensor([1.0, 0.4001572 / 1.7640523]), atol=1e-5)
+    steps = (noise - noise.roll(1, 2)).square().mean(1)
+    assert torch.allclose(steps[:, 0], steps[:, 1:].mean(1), rtol=0.5)
+
+
+@pytest.mark.parametrize("noise", [0, 2, len(SMOOTH)])
+def test_networks_that_are_shown_less_noise_are_read_too(noise):
+    network = _random(Slim(2, noise=noise))
+    again = build(network.state_dict(), names=["a"]).network
+    assert torch.equal(again(_picture(), again.rows[:1]), network(_picture(), network.rows[:1]))
+
+
+def test_a_tile_is_shown_the_noise_of_its_place():
+    network = _random(Slim(1))
+    x = torch.rand((1, 48, 20, 24), generator=torch.Generator().manual_seed(0))
+    whole = network._beside_noise(x, (1000, 40))
+    part = network._beside_noise(x[:, :, 8:, 6:], (1000 + 32, 40 + 24))
+    assert torch.equal(whole[:, :, 8:, 6:], part)

@@ -5,7 +5,20 @@ import torch
 from impasto.losses.content import Content
 from impasto.losses.statistics import Gram
 from impasto.nets.vgg import VGG
-from impasto.training.distances import FLAT, far, grams, psnr, seen, style_far
+from impasto.training.distances import (
+    AROUND,
+    FAINT,
+    FINE,
+    FLAT,
+    SHIFT,
+    far,
+    grams,
+    psnr,
+    rhythm,
+    rhythm_far,
+    seen,
+    style_far,
+)
 
 TAPS = ["relu1_1", "relu2_1"]
 
@@ -56,3 +69,37 @@ def test_psnr_of_an_even_error():
     made = true + torch.tensor([0.1, 7.0]).view(2, 1, 1, 1)
     expected = torch.tensor([20.0, -20 * math.log10(0.5)])
     torch.testing.assert_close(psnr(made, true), expected)
+
+
+def test_a_rhythm_is_the_correlation_of_shifted_detail():
+    x = crops(3)
+    grey = x.mean(1, keepdim=True)
+
+    def smooth(y: torch.Tensor, side: int) -> torch.Tensor:
+        padded = torch.nn.functional.pad(y, (side // 2,) * 4, mode="reflect")
+        return padded.unfold(2, side, 1).unfold(3, side, 1).mean((-2, -1))
+
+    fine = grey - smooth(grey, FINE)
+    fine = (fine / (smooth(fine**2, AROUND) + FAINT**2).sqrt())[0, 0]
+    whole = float((fine**2).sum())
+    found = rhythm(x)[0]
+    assert found.shape == (2 * SHIFT + 1, SHIFT + 1)
+    for down, across in ((0, 0), (3, 0), (0, 5), (12, 12), (-7, 2)):
+        above = (
+            fine[: 32 - down, : -across or None] if down >= 0 else fine[-down:, : -across or None]
+        )
+        below = fine[down:, across:] if down >= 0 else fine[:down, across:]
+        expected = float((above * below).sum()) / whole
+        assert math.isclose(found[SHIFT + down, across], expected, abs_tol=1e-5)
+
+
+def test_a_weave_is_heard_however_faint():
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn((1, 3, 96, 96), generator=generator)
+    lines = torch.sin(2 * math.pi * torch.arange(96) / 6).expand(1, 3, 96, 96)
+    for strength in (0.3, 0.03):
+        woven, rough = (rhythm(0.5 + strength * x) for x in (lines, noise))
+        assert float(woven[0, SHIFT, 6]) > 0.85
+        assert float(rough[0, SHIFT, 6].abs()) < 0.1
+        assert float(rhythm_far(woven, rough)) > 0.9
+    assert float(rhythm_far(woven, woven)) == 0

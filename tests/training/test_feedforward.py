@@ -13,7 +13,7 @@ from impasto.media.image import write
 from impasto.methods.gatys import content_weight
 from impasto.nets import trained, zoo
 from impasto.nets.trained import MAKER, ROW
-from impasto.nets.transformer import Slim
+from impasto.nets.transformer import Norm, Slim
 from impasto.nets.vgg import VGG
 from impasto.training import feedforward, teaching
 from impasto.training.feedforward import Feed, content_weights, feed
@@ -96,6 +96,61 @@ def test_what_is_wanted_of_a_mixture_is_mixed(folders, monkeypatch):
     assert float(((shares > 0.01) & (shares < 0.99)).any(1).float().mean()) > 0.4
     assert 0.7 < float((strengths == 0.5).float().mean()) < 0.8
     assert strengths.min() >= feedforward.WEAKEST
+
+
+def _recipe(folders, monkeypatch, **words):
+    made = []
+    with monkeypatch.context() as patch:
+        patch.setattr(feedforward, "train", lambda recipe, *_, **__: made.append(recipe))
+        _feed(folders, steps=1, **words)
+    return made[0]
+
+
+def test_what_stands_out_is_what_lies_beyond_so_many_deviations(folders, monkeypatch):
+    recipe = _recipe(folders, monkeypatch)
+    x = torch.randn((1, 2, 20, 20), generator=torch.Generator().manual_seed(0))
+    x[0, 1, 3, 4] = 1000
+    mean, deviation = x.mean((2, 3), keepdim=True), x.std((2, 3), correction=0, keepdim=True)
+    apart = ((x - mean).abs() / deviation).clamp_min(feedforward.PEAK) - feedforward.PEAK
+    assert float(apart.max()) > 10
+    assert int((apart > 0).sum()) == 1
+    recipe.spots = []
+    recipe._look(torch.nn.Identity(), (x,))
+    assert torch.allclose(recipe.spots[0], (apart**2).mean(), rtol=1e-3)
+
+
+def test_spots_are_looked_for_in_one_wide_picture_and_nowhere_else(folders, monkeypatch):
+    sizes, look = [], feedforward.Feeding._look
+
+    def noted(self, norm, given):
+        if self.spots is not None:
+            sizes.append((len(given[0]), norm.channels))
+        look(self, norm, given)
+
+    monkeypatch.setattr(feedforward.Feeding, "_look", noted)
+    recipe = _recipe(folders, monkeypatch)
+    losses = recipe.losses(0)
+    assert len(sizes) == sum(isinstance(m, Norm) for m in recipe.network.modules())
+    assert {count for count, _ in sizes} == {1}
+    assert float(losses["spots"].detach()) >= 0
+    assert recipe.spots is None
+
+
+def test_some_crops_have_less_contrast_and_keep_their_colours(folders, monkeypatch):
+    recipe = _recipe(folders, monkeypatch)
+    x = torch.rand((400, 3, 8, 8), generator=torch.Generator().manual_seed(0))
+    faded = recipe._faded(x)
+    left = faded.std((1, 2, 3)) / x.std((1, 2, 3))
+    assert 0.05 < float((left < 0.999).float().mean()) < 0.16
+    assert torch.allclose(faded.mean((2, 3)), x.mean((2, 3)), atol=1e-6)
+
+
+def test_the_rhythm_of_the_style_costs_nothing(folders, monkeypatch):
+    recipe = _recipe(folders, monkeypatch)
+    shares = torch.eye(2)
+    made = torch.cat(recipe.pictures)
+    assert float(recipe._rhythm(made, shares).max()) < 1e-6
+    assert float(recipe._rhythm(made.flip(0), shares).min()) > 1e-3
 
 
 def test_one_more_style_leaves_the_others_as_they_are(folders):

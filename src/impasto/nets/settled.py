@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from impasto.core.contract import Box, Frame, Sums
 from impasto.core.tensors import Image
+from impasto.nets.trained import MARGIN
 from impasto.nets.transformer import EPSILON, Norm, Transformer, mean
 from impasto.ops.resample import resize
 
@@ -87,7 +88,7 @@ class Painting:
         def changed(frame: Frame) -> Image:
             if not settled:
                 settled.extend(self._settled(windows.to(frame.content), bool(frame.regions)))
-            return self.finish(frame, [self._painted(frame.content, row) for row in settled])
+            return self.finish(frame, [self._painted(frame, row) for row in settled])
 
         return changed
 
@@ -98,11 +99,16 @@ class Painting:
             self.network.half()
         return found
 
-    def _painted(self, content: Image, row: Tensor) -> Image:
-        height, width = content.shape[2:]
-        size = tuple(side // self.multiple * self.small for side in (height, width))
-        shown = resize(content, cast("tuple[int, int]", size))
-        painted = self.network(shown.contiguous(memory_format=torch.channels_last), row)
+    def _painted(self, frame: Frame, row: Tensor) -> Image:
+        height, width = frame.content.shape[2:]
+        place = frame.place or Box(0, 0, height, width)
+        top, left, *size = (
+            side // self.multiple * self.small for side in (place.top, place.left, height, width)
+        )
+        shown = resize(frame.content, cast("tuple[int, int]", tuple(size)))
+        shown = shown.contiguous(memory_format=torch.channels_last)
+        # As if the whole had the margin that `trained.paint` gives it.
+        painted = self.network(shown, row, (top + MARGIN, left + MARGIN))
         return resize(painted.clamp(0, 1), (height, width)).contiguous()
 
 

@@ -154,7 +154,8 @@ def _empty(state: Mapping[str, Tensor]) -> Transformer:
             return Paper(styles)
         half, quarter = state["paint.weight"].shape[1], state["fold.0.weight"].shape[0]
         blocks = len({key.split(".")[1] for key in state if key.startswith("blocks.")})
-        return Slim(styles, widths=(half, quarter, state["up.weight"].shape[1]), blocks=blocks)
+        widths, seen = (half, quarter, state["up.weight"].shape[1]), state["fold.0.weight"].shape[1]
+        return Slim(styles, widths=widths, blocks=blocks, noise=seen - 3 * 16)
 
 
 def _from_examples(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

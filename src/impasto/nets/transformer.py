@@ -14,6 +14,7 @@ ICLR 2017). The convolutions are shared by all styles; rows can be mixed, added 
 from abc import ABC, abstractmethod
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,6 +25,10 @@ GONE = -1.0
 """Of the picture nothing is kept from half of the way to a style on, unless it learns otherwise."""
 GREY, CONTRAST = 0.5, 4.0
 """What `Slim` takes from a picture and multiplies it with, to have numbers around 0 of size 1."""
+SMOOTH = (0.0, 0.0, 2.0, 2.0, 8.0, 8.0)
+"""Channels of noise that `Slim` is shown, and over how many positions each is smoothed (σ)."""
+PERIOD = 256
+"""Positions after which the noise repeats; one is of 4 x 4 pixels."""
 _FOLD = (((1, 1, 0), (0, 0, 1)), ((1, 0, 0), (0, 1, 1)))
 """Which of three repeated pixels are one of two: around the last place of one, the first of the
 next."""
@@ -135,12 +140,14 @@ class Transformer(nn.Module, ABC):
         self.length = 0
 
     @abstractmethod
-    def forward(self, image: Tensor, row: Tensor) -> Tensor:
+    def forward(self, image: Tensor, row: Tensor, at: tuple[int, int] = (0, 0)) -> Tensor:
         """The painted pictures (N, 3, H, W); sRGB, not clamped.
 
         Args:
             image: (N, 3, H, W), sRGB in [0, 1].
             row: (N, R), of one style each, or a mixture of rows.
+            at: where a tile begins in the whole picture, down and across, in multiples of
+                `multiple`.
         """
 
     def half(self) -> "Transformer":
@@ -204,22 +211,32 @@ class Slim(Transformer):
 
     The picture is folded to a quarter of its size, all its pixels kept as channels. At the end it
     is unfolded by repeating and convolving, which leaves no grid, and the folded picture is shown
-    once more at half of the size, so that fine lines stay where they are.
+    once more at half of the size, so that fine lines stay where they are. Beside the picture it is
+    shown noise, always the same: where a sky is flat, strokes need something to begin with, or a
+    weave grows there (Ulyanov et al., "Texture Networks", ICML 2016, begin with noise alone).
 
     Args:
         styles: number of rows.
         widths: channels at a half, a quarter and an eighth of the size.
         blocks: residual blocks at an eighth; there is one more on either side at a quarter.
+        noise: channels of noise that are shown, the first of `SMOOTH`.
     """
 
     multiple, reach = 8, 104
+    noise: Tensor
 
     def __init__(
-        self, styles: int, *, widths: tuple[int, int, int] = (16, 48, 96), blocks: int = 3
+        self,
+        styles: int,
+        *,
+        widths: tuple[int, int, int] = (16, 48, 96),
+        blocks: int = 3,
+        noise: int = len(SMOOTH),
     ) -> None:
         super().__init__()
         half, quarter, eighth = widths
-        self.fold = self._step(3 * 16, quarter)
+        self.register_buffer("noise", _noise(noise), persistent=False)
+        self.fold = self._step(3 * 16 + noise, quarter)
         self.before = self._block(quarter)
         self.down = self._step(quarter, eighth, stride=2)
         self.blocks = nn.ModuleList([self._block(eighth) for _ in range(blocks)])
@@ -233,10 +250,11 @@ class Slim(Transformer):
             self.paint.weight.mul_(0.1)
             self.rows[:, -6:-3] = GREY
 
-    def forward(self, image: Tensor, row: Tensor) -> Tensor:
+    def forward(self, image: Tensor, row: Tensor, at: tuple[int, int] = (0, 0)) -> Tensor:
         """As of every `Transformer`."""
         x = ((image - GREY) * CONTRAST).to(self._dtype)
-        h = F.relu(_stepped(self.fold, F.pixel_unshuffle(x, 4), row), inplace=True)
+        h = self._beside_noise(F.pixel_unshuffle(x, 4), at)
+        h = F.relu(_stepped(self.fold, h, row), inplace=True)
         h = _added(self.before, h, row)
         deep = F.relu(_stepped(self.down, h, row), inplace=True)
         for block in self.blocks:
@@ -247,6 +265,27 @@ class Slim(Transformer):
         both = torch.cat([h, F.pixel_unshuffle(x, 2)], 1)
         h = F.relu(_stepped(self.fine, both, row), inplace=True)
         return self._out(self.paint.doubled(h), image, row)
+
+    def _beside_noise(self, x: Tensor, at: tuple[int, int]) -> Tensor:
+        """The folded picture (N, 48, h, w) and the noise of its place, as further channels."""
+        down, across = (
+            (torch.arange(side, device=x.device) + begin // 4) % PERIOD
+            for side, begin in zip(x.shape[2:], at, strict=True)
+        )
+        noise = self.noise[:, down[:, None], across].to(x.dtype)
+        return torch.cat([x, noise.expand(len(x), -1, -1, -1)], 1)
+
+
+def _noise(channels: int) -> Tensor:
+    """Noise of deviation 1 that can be laid side by side, (channels, PERIOD, PERIOD)."""
+    # The generator of old whose numbers will never change, so neither do the pictures.
+    white = np.random.RandomState(0).standard_normal((len(SMOOTH), PERIOD, PERIOD))
+    frequency = np.fft.fftfreq(PERIOD)
+    squared = frequency[:, None] ** 2 + frequency**2
+    spread = np.array(SMOOTH)[:, None, None]
+    smooth = np.fft.ifft2(np.fft.fft2(white) * np.exp(-2 * (np.pi * spread) ** 2 * squared)).real
+    smooth /= smooth.std((1, 2), keepdims=True)
+    return torch.from_numpy(smooth[:channels]).float()
 
 
 class Paper(Transformer):
@@ -272,7 +311,7 @@ class Paper(Transformer):
         self.paint = Convolution(32, 3, side=9, bias=False)
         self._finish(styles)
 
-    def forward(self, image: Tensor, row: Tensor) -> Tensor:
+    def forward(self, image: Tensor, row: Tensor, at: tuple[int, int] = (0, 0)) -> Tensor:
         """As of every `Transformer`; within, values are those of 8 bits."""
         h = (image * 255).to(self._dtype)
         for step in self.down:

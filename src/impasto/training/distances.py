@@ -13,6 +13,12 @@ from impasto.ops.stats import gram
 FLAT = 0.1
 """This share of a batch's mean size is added to each size, or flat pictures would dominate."""
 
+FINE, AROUND, SHIFT = 9, 17, 12
+"""In pixels: detail that counts as fine, the places in which it is made equally strong, and the
+farthest shift at which it is compared."""
+FAINT = 1 / 255
+"""Detail of this deviation is half made up by noise."""
+
 
 def seen(network: Network, tap: str, feature: Tensor) -> Tensor:
     """Activations (N, C, h, w) in the network's metric, (N, K, h, w) in float32."""
@@ -47,6 +53,39 @@ def far(found: Tensor, wanted: Tensor) -> Tensor:
 def style_far(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Tensor:
     """How far Gram matrices are, a mean over layers: (N,)."""
     return torch.stack([far(found[tap], wanted[tap]) for tap in found]).mean(0)
+
+
+def rhythm(x: Tensor) -> Tensor:
+    """How like itself the finest detail is when it is shifted: (N, 2 · SHIFT + 1, SHIFT + 1).
+
+    The autocorrelation of grey values without what is coarse, made equally strong everywhere, for
+    shifts from −SHIFT to SHIFT down and from 0 to SHIFT across. A weave has its peaks there, and
+    the strokes of a hand have few. To match it is to match the power spectrum (Liu, Gousseau and
+    Xia, "Texture Synthesis Through Convolutional Neural Networks and Spectrum Constraints", ICPR
+    2016), here of small places, be they faint or strong.
+
+    Args:
+        x: (N, 3, H, W) in [0, 1], sides above `AROUND` / 2.
+    """
+    grey = x.mean(1, keepdim=True)
+    fine = grey - _smoothed(grey, FINE)
+    fine = fine / (_smoothed(fine.square(), AROUND) + FAINT**2).sqrt()
+    # With as many zeros at the border nothing meets the other side.
+    size = [side + SHIFT for side in x.shape[2:]]
+    power = torch.fft.rfft2(fine, s=size).abs().square()
+    both = torch.fft.irfft2(power, s=size)[:, 0, :, : SHIFT + 1]
+    both = torch.cat([both[:, -SHIFT:], both[:, : SHIFT + 1]], 1)
+    return both / both[:, SHIFT, None, None, 0].clamp_min(1e-6)
+
+
+def rhythm_far(found: Tensor, wanted: Tensor) -> Tensor:
+    """How far two of `rhythm` are from each other, from 0 to 2: (N,)."""
+    return (found - wanted).square().sum((1, 2)) / (found**2 + wanted**2).sum((1, 2))
+
+
+def _smoothed(x: Tensor, side: int) -> Tensor:
+    edge = side // 2
+    return F.avg_pool2d(F.pad(x, (edge, edge, edge, edge), mode="reflect"), side, 1)
 
 
 def psnr(made: Tensor, true: Tensor) -> Tensor:

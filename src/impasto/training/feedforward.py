@@ -8,6 +8,10 @@ ICLR 2017 (many styles in one network). Ours:
 2. Strength is learnt. The first row of the network returns the picture; at strength s the gains and
    shifts lie s of the way from there to the style, and the content weighs as for `gatys` at s.
 3. Some pictures are painted in a mixture of two styles, whose Gram matrices are mixed alike.
+4. Fine detail must not repeat more than it does in the style: else what is flat gets a weave.
+5. No place may stand out in a map: else a spot in which all channels peak takes most of what they
+   are normalised by, and shows in the sky (Karras et al., "Analyzing and Improving the Image
+   Quality of StyleGAN", CVPR 2020, section 2).
 """
 
 import json
@@ -18,7 +22,7 @@ from typing import Any, Literal
 import torch
 from pydantic import Field
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.core.errors import OptionError
@@ -33,12 +37,12 @@ from impasto.media import image as media
 from impasto.nets import zoo
 from impasto.nets.fetch import digest
 from impasto.nets.trained import load
-from impasto.nets.transformer import Paper, Slim, Transformer
+from impasto.nets.transformer import EPSILON, Norm, Paper, Slim, Transformer
 from impasto.nets.vgg import VGG, bfloat16_is_fast
 from impasto.ops.resample import fit, resize
 from impasto.training import ranks
 from impasto.training.data import Crops, listed, pictures, split
-from impasto.training.distances import far, grams, seen, style_far
+from impasto.training.distances import far, grams, rhythm, rhythm_far, seen, style_far
 from impasto.training.loop import Course, train
 from impasto.training.sheet import squares
 
@@ -56,6 +60,15 @@ ROWS_FASTER = 5.0
 """A row is seen by a few crops of a batch only, and each of its numbers has to go far."""
 SHOWN = 256
 """Side of a picture in a sheet of samples, in pixels."""
+WIDER = 2
+"""Times the side of a crop: of the picture in which spots are looked for, and no network looks at.
+The larger a picture, the more of it is flat, and the more a spot can take."""
+PEAK = 8.0
+"""Deviations from the mean of a map up to which nothing stands out."""
+ANYWHERE = 1024
+"""Places at which a crop may lie in a picture, along each side."""
+FADED = 0.1
+"""Share of crops with less contrast: skies and walls fill whole pictures."""
 APART = 0.3
 """Deviation of first rows: styles that begin alike part late."""
 
@@ -73,6 +86,8 @@ class Feed(Options):
     mixed_share: float = Field(0.15, ge=0, le=1, description="share of crops in two styles")
     content_scale: float = Field(0.5, ge=0, description="weight of the content over that of gatys")
     grain_weight: float = Field(0.1, ge=0, description="weight of the grain loss")
+    rhythm_weight: float = Field(0.2, ge=0, description="weight of how fine detail repeats")
+    spot_weight: float = Field(0.3, ge=0, description="weight of spots that stand out in maps")
     tv_weight: float = Field(0.0, ge=0, description="weight of total variation: smooths")
     outside_weight: float = Field(10.0, ge=0, description="weight of values beyond black and white")
     averaging: float = Field(0.999, ge=0, lt=1, description="decay of the average over weights")
@@ -112,10 +127,14 @@ class Feeding:
         self.layers = tuple(layer for layer in LAYERS if layer in eyes.layers)
         (self.kept, *_) = (layer for layer in CONTENT_LAYERS if layer in eyes.layers)
         self.crops = Crops(photos[0], size=options.size, generator=self.generator)
+        self.wide = Crops(photos[0], size=WIDER * options.size, generator=self.generator)
         self.held, self.names = photos[1], tuple(styles)
         self.network = network.to(self.device)
+        self.spots: list[Tensor] | None = None
+        for norm in (m for m in self.network.modules() if isinstance(m, Norm)):
+            norm.register_forward_pre_hook(self._look)
         self.pictures = [self._laid(_scaled(x, options.style_size)) for x in styles.values()]
-        self.grams, self.grains = self._measured()
+        self.grams, self.grains, self.rhythms = self._measured()
 
     def start(self) -> None:
         """All is ready."""
@@ -123,9 +142,9 @@ class Feeding:
     def losses(self, step: int) -> dict[str, Tensor]:
         """Style, content and grain of crops in their styles."""
         options, eyes = self.options, self.eyes
-        x = self._laid(self.crops.plain(options.batch))
+        x = self._laid(self._faded(self.crops.plain(options.batch)))
         shares, strengths = self._drawn(options.batch)
-        made = self._painted(x, shares, strengths)
+        made = self._painted(x, shares, strengths, at=self._anywhere())
         again = eyes(made, [*self.layers, self.kept])
         with torch.no_grad():
             content = eyes(x, [self.kept])[self.kept]
@@ -137,6 +156,8 @@ class Feeding:
             "style": (unit * style_far(grams(eyes, again, self.layers), wanted)).mean(),
             "content": (unit * weights * moved).mean(),
             "grain": options.grain_weight * (unit * self._grain(made, shares)).mean(),
+            "rhythm": options.rhythm_weight * (unit * self._rhythm(made, shares)).mean(),
+            "spots": options.spot_weight * self._stood_out(),
             "smooth": options.tv_weight * total_variation(made),
             "outside": options.outside_weight * outside(made),
         }
@@ -164,11 +185,24 @@ class Feeding:
         media.write_bytes(self.folder / FILE, save(state, words))
 
     @torch.no_grad()
-    def _measured(self) -> tuple[dict[str, Tensor], Tensor]:
-        """Layer to the Gram matrices of all styles, (S, K, K), and those of their grain."""
+    def _measured(self) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Layer to the Gram matrices of all styles, (S, K, K), those of grain, and rhythms."""
         each = [grams(self.eyes, self.eyes(x, self.layers), self.layers) for x in self.pictures]
         grain = torch.stack([Grain().measure({PIXELS: x}) for x in self.pictures])
-        return {layer: torch.cat([one[layer] for one in each]) for layer in self.layers}, grain
+        rhythms = torch.cat([rhythm(x) for x in self.pictures])
+        found = {layer: torch.cat([one[layer] for one in each]) for layer in self.layers}
+        return found, grain, rhythms
+
+    def _faded(self, x: Tensor) -> Tensor:
+        """Crops, some with less contrast."""
+        chance, left = torch.rand((2, len(x), 1, 1, 1), generator=self.generator)
+        level = x.mean((2, 3), keepdim=True)
+        return torch.where(chance < FADED, torch.lerp(level, x, left), x)
+
+    def _anywhere(self) -> tuple[int, int]:
+        """A place of the noise that the network is shown."""
+        down, across = torch.randint(ANYWHERE, (2,), generator=self.generator).tolist()
+        return down * self.network.multiple, across * self.network.multiple
 
     def _drawn(self, count: int) -> tuple[Tensor, Tensor]:
         """What crops are to be painted in: shares of the styles, (N, S), and strengths, (N,)."""
@@ -185,18 +219,40 @@ class Feeding:
         strengths = torch.where(chance(count) < options.half_share, 0.5, strengths)
         return torch.lerp(second, first, share).to(self.device), strengths.to(self.device)
 
-    def _painted(self, x: Tensor, shares: Tensor, strengths: Tensor) -> Tensor:
+    def _painted(
+        self, x: Tensor, shares: Tensor, strengths: Tensor, *, at: tuple[int, int] = (0, 0)
+    ) -> Tensor:
         first, styles = self.network.returning(), self.network.rows[1:]
         rows = torch.lerp(first, shares @ styles, strengths[:, None])
         kind = self.device.type
         with torch.autocast(kind, torch.bfloat16, enabled=bfloat16_is_fast(self.device)):
-            return self.network(x, rows).float()
+            return self.network(x, rows, at).float()
 
     def _grain(self, made: Tensor, shares: Tensor) -> Tensor:
         """`losses.Grain` of every crop, (N,)."""
         wanted = torch.einsum("ns,skl->nkl", shares, self.grains)
         each = [Grain()({PIXELS: x}, g) for x, g in zip(made.split(1), wanted, strict=True)]
         return torch.stack(each).clamp_max(SHOUT)
+
+    def _stood_out(self) -> Tensor:
+        """How much stands out in the maps of one wide picture, summed over normalisations."""
+        self.spots = []
+        x = self._laid(self._faded(self.wide.plain(1)))
+        self._painted(x, *self._drawn(1), at=self._anywhere())
+        spots, self.spots = torch.stack(self.spots).sum(), None
+        return spots
+
+    def _look(self, _norm: nn.Module, given: tuple[Tensor, ...]) -> None:
+        """How far a map that is to be normalised goes beyond `PEAK` deviations."""
+        if self.spots is not None:
+            x = given[0].float()
+            variance, mean = torch.var_mean(x, (2, 3), correction=0, keepdim=True)
+            far_off = (x - mean).abs() - PEAK * (variance + EPSILON).sqrt()
+            self.spots.append((far_off.relu().square() / (variance + EPSILON)).mean())
+
+    def _rhythm(self, made: Tensor, shares: Tensor) -> Tensor:
+        """`rhythm_far` of every crop, (N,)."""
+        return rhythm_far(rhythm(made), torch.einsum("ns,skl->nkl", shares, self.rhythms))
 
     def _sheet(self) -> Image:
         """Styles above, held-out photographs at the left."""
