@@ -14,7 +14,7 @@ from torch import Tensor
 
 from impasto.core.progress import Progress
 from impasto.ops.resample import resize
-from impasto.optimize import Objective, Optimizer, climb, descend, split
+from impasto.optimize import HISTORY, Objective, Optimizer, climb, descend, split
 
 both = pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 
@@ -37,6 +37,46 @@ def bowl(image: Tensor) -> dict[str, Tensor]:
 def test_a_quadratic_is_descended_to_its_minimum(optimizer: Optimizer) -> None:
     out = descend(START, bowl, iterations=200, optimizer=optimizer)
     torch.testing.assert_close(out, GOAL, atol=5e-3, rtol=0)
+
+
+def banana(x: Tensor) -> Tensor:
+    """Rosenbrock's function of neighbours, which no step of one length suits."""
+    flat = 2 * x.flatten()
+    return (0.5 * (flat[1:] - flat[:-1].square()).square() + 0.1 * (1 - flat[:-1]).square()).sum()
+
+
+@pytest.mark.parametrize("iterations", [1, 2, 3, 9, 40])
+def test_lbfgs_goes_the_way_of_torchs_to_the_bit(iterations: int) -> None:
+    # Vectors that begin at multiples of 64 bytes, or sums are rounded in another order.
+    start = torch.rand((1, 3, 4, 8), generator=torch.Generator().manual_seed(1))
+    x, values = start.clone().requires_grad_(), []
+    theirs = torch.optim.LBFGS(
+        [x],
+        max_iter=iterations,
+        max_eval=iterations,
+        history_size=HISTORY,
+        tolerance_grad=0,
+        tolerance_change=0,
+    )
+
+    def closure() -> Tensor:
+        theirs.zero_grad()
+        value = banana(x)
+        value.backward()
+        values.append(float(value.detach()))
+        return value
+
+    theirs.step(closure)  # pyright: ignore[reportArgumentType]
+    own: list[float] = []
+
+    def noted(_step: int, losses: dict[str, float], _best: Tensor) -> None:
+        own.append(losses["banana"])
+
+    descend(start, lambda image: {"banana": banana(image)}, iterations=iterations, after=noted)
+    assert own == values
+    assert len(own) == iterations
+    if iterations == 40:
+        assert own[-1] < 0.1 * own[0]
 
 
 @both

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import pairwise
@@ -21,6 +22,8 @@ Objective = Callable[[Image], dict[str, Tensor]]
 
 HISTORY = 10
 """Steps that L-BFGS remembers, each as two pictures: more help little and cost memory."""
+LEAST = 1e-10
+"""A pair of less curvature is not remembered."""
 
 _MARK = "__dynamo_disable"
 
@@ -63,36 +66,69 @@ def descend(
             raise _Flat
         losses = objective(x)
         total = torch.stack(list(losses.values())).sum()
-        # L-BFGS lays all gradients end to end, which asks for the plain order in memory.
-        x.grad = torch.autograd.grad(total, x)[0].contiguous()
+        gradient = torch.autograd.grad(total, x)[0].contiguous()
         if float(total.detach()) < least[-1]:
             best.copy_(x.detach())
         least.append(min(least[-1], float(total.detach())))
         after(len(least) - 1, {name: float(loss.detach()) for name, loss in losses.items()}, best)
-        return total
+        return gradient
 
     if optimizer == "lbfgs":
-        with _without_compiler():
-            lbfgs = torch.optim.LBFGS(
-                [x],
-                max_iter=iterations,
-                max_eval=iterations,
-                history_size=HISTORY,
-                tolerance_grad=0,
-                tolerance_change=0,
-            )
         with suppress(_Flat):
-            lbfgs.step(evaluate)
+            _lbfgs(x.detach().view(-1), lambda: evaluate().view(-1), iterations=iterations)
         return best
     with _without_compiler():
         adam = torch.optim.Adam([x], lr=rate, betas=(0.9, 0.99))
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(adam, iterations, eta_min=0.1 * rate)
     with suppress(_Flat):
         for _ in range(iterations):
-            evaluate()
+            x.grad = evaluate()
             adam.step()
             decay.step()
     return best
+
+
+def _lbfgs(x: Tensor, evaluate: Callable[[], Tensor], *, iterations: int) -> None:
+    """L-BFGS in place, with steps of length 1.
+
+    Liu and Nocedal, "On the Limited Memory BFGS Method for Large Scale Optimization", Mathematical
+    Programming 1989, algorithm 2.1. It goes the way of `torch.optim.LBFGS` to the bit. What it
+    remembers lies in one block, though: so many vectors as large as a picture, kept and dropped
+    one by one, leave holes in the heap that are a fourth of the memory of a run.
+
+    Args:
+        x: (N,), the picture.
+        evaluate: gives the gradient at x, (N,), and leaves it to us.
+        iterations: evaluations; fewer if a gradient is 0 or a step would lead up.
+    """
+    memory = x.new_empty((HISTORY, 2, len(x)))
+    # What x moved and how far the gradient turned by it, and one over the product of both.
+    pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque()
+    direction, before, length, scale = torch.empty_like(x), x, x.new_ones(()), x.new_ones(())
+    for step in range(iterations):
+        gradient = evaluate()
+        if step == iterations - 1 or not gradient.any():
+            return
+        if step:
+            moved, turned = direction.mul_(length), torch.sub(gradient, before, out=before)
+            curvature = turned.dot(moved)
+            if curvature > LEAST:
+                scale = curvature / turned.dot(turned)
+                past, turn = memory[len(pairs)] if len(pairs) < HISTORY else pairs.popleft()[:2]
+                pairs.append((past.copy_(moved), turn.copy_(turned), 1 / curvature))
+        length = (1 / gradient.abs().sum()).clamp_max(1) if not step else torch.ones_like(length)
+        torch.neg(gradient, out=direction)
+        shares = []
+        for past, turn, inverse in reversed(pairs):
+            shares.append(past.dot(direction) * inverse)
+            direction.add_(turn, alpha=-float(shares[-1]))
+        direction.mul_(scale)
+        for (past, turn, inverse), share in zip(pairs, reversed(shares), strict=True):
+            direction.add_(past, alpha=float(share - turn.dot(direction) * inverse))
+        if gradient.dot(direction) > 0:
+            return
+        x.add_(direction, alpha=float(length))
+        before = gradient
 
 
 class _Flat(Exception):  # noqa: N818 - not an error: nothing is left to gain

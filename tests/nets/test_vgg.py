@@ -109,8 +109,9 @@ def test_no_layer_runs_that_is_deeper_than_needed(ran: list[tuple[Tensor, Tensor
 
 @pytest.mark.parametrize("padding", ["reflect", "zeros"])
 @pytest.mark.parametrize("size", [(21, 18), (16, 16), (9, 2), (4, 1)])
+@pytest.mark.parametrize("every", [1, 2])
 def test_frozen_weights_give_the_same_gradient_of_a_picture(
-    size: tuple[int, int], padding: Padding
+    size: tuple[int, int], padding: Padding, every: int
 ) -> None:
     network = VGG(weights(pooling="both"), pooling="both", padding=padding)
     generator = torch.Generator().manual_seed(3)
@@ -118,11 +119,30 @@ def test_frozen_weights_give_the_same_gradient_of_a_picture(
     gradients = []
     for frozen in (False, True):
         network.requires_grad_(not frozen)
-        found = network(image, network.layers)
+        found = network(image, network.layers[every - 1 :: every])
         total = sum((f * f.detach().cos()).sum() for f in found.values())
         gradients += torch.autograd.grad(torch.as_tensor(total), image)
     assert float(gradients[0].abs().max()) > 0
     torch.testing.assert_close(gradients[1], gradients[0])
+
+
+def test_where_nobody_looks_only_places_are_kept() -> None:
+    network = VGG(weights(pooling="both"), pooling="both").requires_grad_(False)
+    kept: dict[int, Tensor] = {}
+
+    def note(x: Tensor) -> Tensor:
+        kept[x.untyped_storage().data_ptr()] = x
+        return x
+
+    image = IMAGE.clone().requires_grad_()
+    last = network.layers[-1]
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
+        (looked_at,) = network(image, [last]).values()
+    own = {p.untyped_storage().data_ptr() for p in network.parameters()}
+    maps = [x for at, x in kept.items() if at not in own]
+    large = [x for x in maps if x.dtype not in (torch.bool, torch.int32)]
+    assert [x.shape for x in large] == [looked_at.shape]
+    assert sum(x.dtype == torch.bool for x in maps) == len(network.layers) - 1
 
 
 def test_of_frozen_weights_only_what_comes_out_is_kept() -> None:

@@ -94,15 +94,17 @@ class VGG(nn.Module):
         for layer in self.layers:
             if not wanted:
                 break
-            if _begins_stage(layer):
-                h = self._halved(h)
             conv = self.get_submodule(layer.replace("relu", "conv"))
             weight, bias = conv.get_parameter("weight"), conv.get_parameter("bias")
+            if _begins_stage(layer):
+                h = self._halved(h, frozen=not weight.requires_grad)
             # Reflection needs two pixels along a side; where there is only one, it repeats.
             mirror = "reflect" if min(h.shape[2:]) > 1 else "replicate"
             mode = "constant" if self.padding == "zeros" else mirror
-            seen = _seen if weight.requires_grad else _Seen.apply
-            h = seen(h, weight, bias, mode)
+            if weight.requires_grad:
+                h = _seen(h, weight, bias, mode)
+            else:
+                h = _Seen.apply(h, weight, bias, mode, layer in wanted)
             if layer in wanted:
                 wanted.remove(layer)
                 yield layer, h
@@ -115,7 +117,7 @@ class VGG(nn.Module):
             return torch.addcmul(bias.view(3, 1, 1), image, scale.view(3, 1, 1))
         return F.linear(image.permute(0, 2, 3, 1), weight, bias).permute(0, 3, 1, 2)
 
-    def _halved(self, h: Tensor) -> Tensor:
+    def _halved(self, h: Tensor, *, frozen: bool) -> Tensor:
         # A side of one (a thin picture, deep down) cannot be halved and stays.
         window = [min(2, side) for side in h.shape[2:]]
         match self.pooling:
@@ -124,7 +126,7 @@ class VGG(nn.Module):
             case "average":
                 return F.avg_pool2d(h, window)
             case "both":
-                return torch.cat([F.avg_pool2d(h, window), F.max_pool2d(h, window)], 1)
+                return _Halved.apply(h, window) if frozen else _halved(h, window)
 
     def _apply(self, fn: Any, recurse: bool = True) -> "VGG":
         self.metrics = {tap: fn(metric) for tap, metric in self.metrics.items()}
@@ -154,21 +156,27 @@ class _Seen(torch.autograd.Function):
     """`_seen` of weights that stay as they are, for half of the memory.
 
     Autograd keeps what every convolution is given, for the gradient of its weights. That of the map
-    needs only what comes out, which is kept anyway where a layer is looked at.
+    needs only to know where what comes out is above 0. Where a layer is looked at it is kept
+    anyway; elsewhere a byte tells.
     """
 
     @staticmethod
-    def forward(ctx: Any, h: Tensor, weight: Tensor, bias: Tensor, mode: str) -> Tensor:
+    def forward(
+        ctx: Any, h: Tensor, weight: Tensor, bias: Tensor, mode: str, looked_at: bool
+    ) -> Tensor:
         out = _seen(h, weight, bias, mode)
-        ctx.save_for_backward(out, weight)
+        ctx.save_for_backward(out if looked_at else out > 0, weight)
         ctx.mode, (*ctx.before, height, width) = mode, h.shape
         ctx.padded = (*ctx.before, height + 2, width + 2)
         return out
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
         (out, weight), (gradient,) = ctx.saved_tensors, gradients
-        gradient = torch.ops.aten.threshold_backward(gradient, out, 0)
+        if out.dtype == torch.bool:
+            gradient = torch.where(out, gradient, 0.0)
+        else:
+            gradient = torch.ops.aten.threshold_backward(gradient, out, 0)
         g = conv2d_input(ctx.padded, weight, gradient)
         if ctx.mode != "constant":
             # What lies beyond the border is a copy of the second line within, or of the first.
@@ -176,7 +184,37 @@ class _Seen(torch.autograd.Function):
             for lines in (g, g.transpose(2, 3)):
                 lines[:, :, inner] += lines[:, :, 0]
                 lines[:, :, -1 - inner] += lines[:, :, -1]
-        return g[:, :, 1:-1, 1:-1], None, None, None
+        return g[:, :, 1:-1, 1:-1], None, None, None, None
+
+
+def _halved(h: Tensor, window: list[int]) -> Tensor:
+    """The average and the maximum of windows, side by side as channels."""
+    return torch.cat([F.avg_pool2d(h, window), F.max_pool2d(h, window)], 1)
+
+
+class _Halved(torch.autograd.Function):
+    """`_halved` without what it is given, which autograd keeps only to know how large it was."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, window: list[int]) -> Tensor:
+        top, at = F.max_pool2d(h, window, return_indices=True)
+        ctx.save_for_backward(at.int())
+        ctx.window, ctx.size = window, h.shape
+        return torch.cat([F.avg_pool2d(h, window), top], 1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (at,), (average, top), window = ctx.saved_tensors, gradients[0].chunk(2, 1), ctx.window
+        # Its size and layout are asked for; what it holds is not.
+        h = torch.empty(
+            ctx.size, dtype=top.dtype, device=top.device, memory_format=torch.channels_last
+        )
+        back = torch.ops.aten
+        g = back.max_pool2d_with_indices_backward(
+            top, h, window, window, [0, 0], [1, 1], False, at.long()
+        )
+        g += back.avg_pool2d_backward(average, h, window, window, [0, 0], False, True, None)
+        return g, None
 
 
 def _begins_stage(name: str) -> bool:
