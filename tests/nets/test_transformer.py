@@ -231,6 +231,13 @@ def test_networks_that_are_shown_less_noise_are_read_too(noise):
     assert torch.equal(again(_picture(), again.rows[:1]), network(_picture(), network.rows[:1]))
 
 
+def test_a_network_that_is_shown_more_noise_than_there_is_is_refused():
+    state = Slim(2).state_dict()
+    wide = torch.zeros((48, 48 + len(SMOOTH) + 1, 3, 3))
+    with pytest.raises(WeightsError, match="channels of noise"):
+        build(state | {"fold.0.weight": wide}, names=["a"])
+
+
 def test_a_tile_is_shown_the_noise_of_its_place():
     network = _random(Slim(1))
     x = torch.rand((1, 48, 20, 24), generator=torch.Generator().manual_seed(0))

@@ -25,8 +25,9 @@ GONE = -1.0
 """Of the picture nothing is kept from half of the way to a style on, unless it learns otherwise."""
 GREY, CONTRAST = 0.5, 4.0
 """What `Slim` takes from a picture and multiplies it with, to have numbers around 0 of size 1."""
-SMOOTH = (0.0, 0.0, 2.0, 2.0, 8.0, 8.0)
-"""Channels of noise that `Slim` is shown, and over how many positions each is smoothed (σ)."""
+SMOOTH = (0.0, 0.0, 2.0, 2.0)
+"""Channels of noise that `Slim` is shown, and over how many positions each is smoothed (σ). Smoother
+ones put the same cloud into every sky."""
 PERIOD = 256
 """Positions after which the noise repeats; one is of 4 x 4 pixels."""
 _FOLD = (((1, 1, 0), (0, 0, 1)), ((1, 0, 0), (0, 1, 1)))
@@ -278,6 +279,8 @@ class Slim(Transformer):
 
 def _noise(channels: int) -> Tensor:
     """Noise of deviation 1 that can be laid side by side, (channels, PERIOD, PERIOD)."""
+    if not 0 <= channels <= len(SMOOTH):
+        raise ValueError(f"there are 0 to {len(SMOOTH)} channels of noise; got {channels}")
     # The generator of old whose numbers will never change, so neither do the pictures.
     white = np.random.RandomState(0).standard_normal((len(SMOOTH), PERIOD, PERIOD))
     frequency = np.fft.fftfreq(PERIOD)

@@ -145,6 +145,7 @@ class Feeding:
         x = self._laid(self._faded(self.crops.plain(options.batch)))
         shares, strengths = self._drawn(options.batch)
         made = self._painted(x, shares, strengths, at=self._anywhere())
+        wide, spots = self._wide()
         again = eyes(made, [*self.layers, self.kept])
         with torch.no_grad():
             content = eyes(x, [self.kept])[self.kept]
@@ -157,9 +158,9 @@ class Feeding:
             "content": (unit * weights * moved).mean(),
             "grain": options.grain_weight * (unit * self._grain(made, shares)).mean(),
             "rhythm": options.rhythm_weight * (unit * self._rhythm(made, shares)).mean(),
-            "spots": options.spot_weight * self._stood_out(),
+            "spots": options.spot_weight * spots,
             "smooth": options.tv_weight * total_variation(made),
-            "outside": options.outside_weight * outside(made),
+            "outside": options.outside_weight * (outside(made) + outside(wide)),
         }
 
     @torch.no_grad()
@@ -234,13 +235,13 @@ class Feeding:
         each = [Grain()({PIXELS: x}, g) for x, g in zip(made.split(1), wanted, strict=True)]
         return torch.stack(each).clamp_max(SHOUT)
 
-    def _stood_out(self) -> Tensor:
-        """How much stands out in the maps of one wide picture, summed over normalisations."""
+    def _wide(self) -> tuple[Image, Tensor]:
+        """A wide picture, painted, and how much stands out in its maps, over all normalisations."""
         self.spots = []
         x = self._laid(self._faded(self.wide.plain(1)))
-        self._painted(x, *self._drawn(1), at=self._anywhere())
+        made = self._painted(x, *self._drawn(1), at=self._anywhere())
         spots, self.spots = torch.stack(self.spots).sum(), None
-        return spots
+        return made, spots
 
     def _look(self, _norm: nn.Module, given: tuple[Tensor, ...]) -> None:
         """How far a map that is to be normalised goes beyond `PEAK` deviations."""
