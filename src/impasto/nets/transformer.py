@@ -26,8 +26,8 @@ GONE = -1.0
 GREY, CONTRAST = 0.5, 4.0
 """What `Slim` takes from a picture and multiplies it with, to have numbers around 0 of size 1."""
 SMOOTH = (0.0, 0.0, 2.0, 2.0)
-"""Channels of noise that `Slim` is shown, and over how many positions each is smoothed (σ). Smoother
-ones put the same cloud into every sky."""
+"""Channels of noise that `Slim` is shown, and over how many positions each is smoothed (σ). With
+smoother ones every sky had the same cloud."""
 PERIOD = 256
 """Positions after which the noise repeats; one is of 4 x 4 pixels."""
 _FOLD = (((1, 1, 0), (0, 0, 1)), ((1, 0, 0), (0, 1, 1)))
