@@ -61,8 +61,8 @@ ROWS_FASTER = 5.0
 SHOWN = 256
 """Side of a picture in a sheet of samples, in pixels."""
 WIDER = 2
-"""Times the side of a crop: of the picture in which spots are looked for, and no network looks at.
-The larger a picture, the more of it is flat, and the more a spot can take."""
+"""Times the side of a crop: of the picture in which spots are looked for, unseen by the eyes. The
+larger a picture, the more of it is flat, and the more a spot can take."""
 PEAK = 8.0
 """Deviations from the mean of a map up to which nothing stands out."""
 ANYWHERE = 1024
