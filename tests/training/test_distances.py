@@ -103,3 +103,14 @@ def test_a_weave_is_heard_however_faint():
         assert float(rough[0, SHIFT, 6].abs()) < 0.1
         assert float(rhythm_far(woven, rough)) > 0.9
     assert float(rhythm_far(woven, woven)) == 0
+
+
+def test_thin_and_flat_pictures_have_a_rhythm_too():
+    thin = rhythm(torch.rand((1, 3, 3, 40), generator=torch.Generator().manual_seed(0)))
+    assert thin.shape == (1, 2 * SHIFT + 1, SHIFT + 1)
+    assert float(thin[0, SHIFT, 0]) == 1
+    flat = rhythm(torch.full((1, 3, 20, 20), 0.5).requires_grad_())
+    (gradient,) = torch.autograd.grad(rhythm_far(flat, flat.detach()).sum(), flat)
+    assert not flat.any()
+    assert gradient.isfinite().all()
+    assert float(rhythm_far(flat.detach(), flat.detach())) == 0

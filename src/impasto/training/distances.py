@@ -65,7 +65,7 @@ def rhythm(x: Tensor) -> Tensor:
     2016), here of small places, be they faint or strong.
 
     Args:
-        x: (N, 3, H, W) in [0, 1], sides above `AROUND` / 2.
+        x: (N, 3, H, W) in [0, 1], of any size.
     """
     grey = x.mean(1, keepdim=True)
     fine = grey - _smoothed(grey, FINE)
@@ -79,13 +79,16 @@ def rhythm(x: Tensor) -> Tensor:
 
 
 def rhythm_far(found: Tensor, wanted: Tensor) -> Tensor:
-    """How far two of `rhythm` are from each other, from 0 to 2: (N,)."""
-    return (found - wanted).square().sum((1, 2)) / (found**2 + wanted**2).sum((1, 2))
+    """How far two of `rhythm` are from each other, from 0 to 2: (N,). What is flat has none."""
+    size = (found**2 + wanted**2).sum((1, 2))
+    return (found - wanted).square().sum((1, 2)) / size.clamp_min(1e-6)
 
 
 def _smoothed(x: Tensor, side: int) -> Tensor:
     edge = side // 2
-    return F.avg_pool2d(F.pad(x, (edge, edge, edge, edge), mode="reflect"), side, 1)
+    # Reflection needs more than `edge` pixels along a side; where there are fewer, they repeat.
+    mode = "reflect" if min(x.shape[2:]) > edge else "replicate"
+    return F.avg_pool2d(F.pad(x, (edge, edge, edge, edge), mode=mode), side, 1)
 
 
 def psnr(made: Tensor, true: Tensor) -> Tensor:
