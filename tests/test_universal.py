@@ -366,7 +366,12 @@ def test_sums_over_tiles_are_those_of_the_whole(
                 slice(first, top + 128 + each.margin),
                 slice(start, left + 160 + each.margin),
             )
-            tile = Frame(content[:, :, rows, wide], regions=[m[:, :, rows, wide] for m in masks])
+            part = content[:, :, rows, wide]
+            tile = Frame(
+                part,
+                regions=[m[:, :, rows, wide] for m in masks],
+                place=Box(first, start, *part.shape[2:]),
+            )
             part = each.gather(tile, Box(top - first, left - start, 128, 160))
             total = {name: total[name] + part[name] for name in total}
         for name in whole:

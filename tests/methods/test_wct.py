@@ -13,6 +13,7 @@ from impasto.methods.wct import WCT
 from impasto.nets import decoder, zoo
 from impasto.nets.decoder import RETURNED
 from impasto.ops.resample import resize
+from impasto.universal import matching
 
 pytestmark = pytest.mark.usefixtures("random_weights")
 
@@ -92,10 +93,14 @@ def test_strength_mixes_features_and_brings_back_the_detail(decoded: list[Tensor
     torch.testing.assert_close(out, expected.detach().clamp(0, 1), rtol=0, atol=1e-4)
 
 
-def test_levels_work_on_each_others_results() -> None:
+def test_levels_work_on_each_others_results_and_the_first_is_shown_noise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     content = draw()
     once = paint(STYLES[0], content=content, levels=(4, 2))
     first = paint(STYLES[0], content=content, levels=(4,))
+    monkeypatch.setattr(matching, "roughened", lambda image, **_: image)
+    assert not torch.equal(first, paint(STYLES[0], content=content, levels=(4,)))
     assert torch.equal(once, paint(STYLES[0], content=first, levels=(2,)))
 
 

@@ -14,11 +14,14 @@ from impasto.core.errors import WeightsError
 from impasto.nets import decoder, zoo
 from impasto.nets.decoder import (
     FLOOR,
+    PERIOD,
+    ROUGH,
     STATISTICS,
     Decoder,
     StyledDecoder,
     initial_state,
     initial_styled_state,
+    roughened,
     statistics,
 )
 from impasto.nets.fetch import digest
@@ -271,3 +274,14 @@ def test_without_decoders_the_sentence_says_so(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(zoo, "_table", tuple)
     with pytest.raises(WeightsError, match="no decoder for wct comes with this version"):
         decoder.decoders()
+
+
+def test_encoders_are_shown_a_little_noise_that_belongs_to_the_place():
+    image = torch.full((2, 3, 96, 128), 0.5)
+    shown = roughened(image)
+    assert float((shown - image).std()) == pytest.approx(ROUGH, rel=0.1)
+    assert torch.equal(shown[0], shown[1])
+    assert torch.equal(shown[:, 0], shown[:, 2])
+    place = PERIOD - 10, 3 * PERIOD + 7
+    far = roughened(image, at=place)
+    assert torch.equal(far[:, :, 10:, :57], shown[:, :, :86, 7:64])

@@ -16,13 +16,13 @@ from impasto.losses.pixels import outside
 from impasto.losses.statistics import Grain, Gram
 from impasto.methods.wct import WCT
 from impasto.nets import decoder, petit, zoo
-from impasto.nets.decoder import LEVELS, RETURNED, STATISTICS, statistics
+from impasto.nets.decoder import LEVELS, RETURNED, STATISTICS, roughened, statistics
 from impasto.nets.vgg import VGG
 from impasto.training import mirrors
 from impasto.training.adain import ForAdaIN
 from impasto.training.data import Pairs
 from impasto.training.distances import FLAT
-from impasto.training.mirrors import Decode
+from impasto.training.mirrors import Decode, anywhere
 from impasto.training.shelves import Shelf
 from impasto.training.wct import PIXEL_WEIGHTS, TAPS, ForCascade, ForWCT, moved
 
@@ -137,12 +137,14 @@ def test_what_is_descended_for_the_cascade(eyes: VGG):
     mirror.generator.manual_seed(7)
     mirror.shelves.draw(2, mirror.generator)
     strength = (2 * torch.rand(2, generator=mirror.generator)).clamp_max(1)
+    at = anywhere(mirror.generator)
     style, moves, missed, beyond = [], [], [], []
     for alpha in strength:
         x = pairs.content
         for level in LEVELS:
             tap, inverse = TAPS[level - 1], mirror.decoders[TAPS[level - 1]]
-            f, s = eyes(x, [tap])[tap], eyes(pairs.style, [tap])[tap]
+            shown = roughened(x, at=at) if level == LEVELS[0] else x
+            f, s = eyes(shown, [tap])[tap], eyes(pairs.style, [tap])[tap]
             again = inverse(f)
             missed.append(PIXEL_WEIGHTS[level - 1] * F.mse_loss(again, x))
             out = inverse(moved(f, s, alpha[None]))
@@ -195,11 +197,17 @@ def test_what_is_descended_for_adain(eyes: VGG, same: float):
     nn.init.normal_(mirror.network.get_parameter("modulate.weight"), std=0.1, generator=source())
     content, style = pairs.content, pairs.content if same else pairs.style
 
-    features, wanted = eyes(content, STATISTICS), statistics(eyes(style, STATISTICS))
-    net = mirror.network
-    adapted = net.adapted(features, statistics(features), wanted)
-    made = net(adapted, net.modulation(wanted))
-    torch.testing.assert_close(mirror.stylized(content, style), made.clamp(0, 1))
+    net, wanted = mirror.network, statistics(eyes(style, STATISTICS))
+
+    def by_hand(at: tuple[int, int]) -> Tensor:
+        features = eyes(roughened(content, at=at), STATISTICS)
+        return net(net.adapted(features, statistics(features), wanted), net.modulation(wanted))
+
+    torch.testing.assert_close(mirror.stylized(content, style), by_hand((0, 0)).clamp(0, 1))
+    mirror.generator.manual_seed(7)
+    mirror._drawn()
+    made = by_hand(anywhere(mirror.generator))
+    mirror.generator.manual_seed(7)
     grain = Grain()
     close(
         mirror.losses(1, pairs),

@@ -14,6 +14,8 @@ arXiv 1705.08086. Departures:
    edges survive and the shallower layers paint over them; in the shallow ones less, which leaves
    the grain to the style. As strength falls to 0 all of it comes back everywhere, so a strength
    near 0 is near the content.
+5. The first level is shown the content with a little noise, or a flat sky has nothing that strokes
+   could begin with: see `decoder.roughened`.
 """
 
 from collections.abc import Callable, Sequence
@@ -83,6 +85,7 @@ class WCT(Universal):
                     alpha=self.alpha,
                     returned=1 - self.alpha * (1 - RETURNED[level]),
                     passes=len(taps),
+                    rough=level == self.levels[0],
                 )
                 for level, inverse in zip(self.levels, inverses, strict=True)
             ]
@@ -100,9 +103,10 @@ class _Pass(Matching):
         alpha: float,
         returned: float,
         passes: int,
+        rough: bool,
     ) -> None:
         taps = [inverse.tap]
-        super().__init__(network, palette, taps=taps, kept=taps, beyond=inverse.margin)
+        super().__init__(network, palette, taps=taps, kept=taps, beyond=inverse.margin, rough=rough)
         self.inverse, self.alpha, self.passes = inverse, alpha, passes
         self.returned = returned
         self.styles = palette.moments[inverse.tap]

@@ -7,15 +7,18 @@ Distill 2016). How the decoders were trained: `impasto.training.decoder`.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.core.errors import WeightsError
 from impasto.core.tensors import Features
 from impasto.nets import zoo
+from impasto.ops.noise import laid, smoothed
 
 STATISTICS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 """The layers whose means and deviations describe a style to a `StyledDecoder`, in this order."""
@@ -31,6 +34,9 @@ RETURNED = {5: 1.0, 4: 1.0, 3: 0.5, 2: 0.5, 1: 0.0}
 """Level of WCT to the share of what its decoder loses that comes back even at full strength."""
 
 GREY = 0.5
+ROUGH, SPREAD, PERIOD = 0.05, 2.0, 1024
+"""Deviation of the noise that decoders are used to, the Gaussian that smooths it and the side after
+which it repeats, both in pixels."""
 
 _Any = TypeVar("_Any", bound=nn.Module)
 _CONV = re.compile(r"conv(\d)_([12])\.weight")
@@ -226,6 +232,26 @@ def _modulated(h: Tensor, change: Tensor) -> Tensor:
     change = change if change.ndim == 4 else change[:, :, None, None]
     gain, shift = change.to(h.dtype).chunk(2, 1)
     return torch.addcmul(h, h, gain).add_(shift)
+
+
+@lru_cache(maxsize=1)
+def _noise(device: torch.device) -> Tensor:
+    return ROUGH * smoothed([SPREAD], period=PERIOD).to(device)
+
+
+def roughened(
+    image: Float[Tensor, "N 3 h w"], *, at: tuple[int, int] = (0, 0)
+) -> Float[Tensor, "N 3 h w"]:
+    """The picture as encoders are shown it when it is to be painted: with a little noise.
+
+    Where a sky is flat, strokes need something to begin with, or a weave grows there. The noise is
+    grey, and always the same.
+
+    Args:
+        image: sRGB in [0, 1].
+        at: where it begins in the whole picture, down and across.
+    """
+    return image + laid(_noise(image.device), at=at, size=(image.shape[2], image.shape[3]))
 
 
 def statistics(features: Features) -> Tensor:

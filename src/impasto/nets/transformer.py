@@ -14,10 +14,11 @@ ICLR 2017). The convolutions are shared by all styles; rows can be mixed, added 
 from abc import ABC, abstractmethod
 from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from impasto.ops.noise import laid, smoothed
 
 EPSILON = 1e-5
 """Added to variances, as in the networks that others have trained."""
@@ -236,7 +237,10 @@ class Slim(Transformer):
     ) -> None:
         super().__init__()
         half, quarter, eighth = widths
-        self.register_buffer("noise", _noise(noise), persistent=False)
+        if not 0 <= noise <= len(SMOOTH):
+            raise ValueError(f"there are 0 to {len(SMOOTH)} channels of noise; got {noise}")
+        known = smoothed(SMOOTH, period=PERIOD)[:noise]
+        self.register_buffer("noise", known, persistent=False)
         self.fold = self._step(3 * 16 + noise, quarter)
         self.before = self._block(quarter)
         self.down = self._step(quarter, eighth, stride=2)
@@ -269,26 +273,9 @@ class Slim(Transformer):
 
     def _beside_noise(self, x: Tensor, at: tuple[int, int]) -> Tensor:
         """The folded picture (N, 48, h, w) and the noise of its place, as further channels."""
-        down, across = (
-            (torch.arange(side, device=x.device) + begin // 4) % PERIOD
-            for side, begin in zip(x.shape[2:], at, strict=True)
-        )
-        noise = self.noise[:, down[:, None], across].to(x.dtype)
+        begin = at[0] // 4, at[1] // 4
+        noise = laid(self.noise, at=begin, size=(x.shape[2], x.shape[3])).to(x.dtype)
         return torch.cat([x, noise.expand(len(x), -1, -1, -1)], 1)
-
-
-def _noise(channels: int) -> Tensor:
-    """Noise of deviation 1 that can be laid side by side, (channels, PERIOD, PERIOD)."""
-    if not 0 <= channels <= len(SMOOTH):
-        raise ValueError(f"there are 0 to {len(SMOOTH)} channels of noise; got {channels}")
-    # The generator of old whose numbers will never change, so neither do the pictures.
-    white = np.random.RandomState(0).standard_normal((len(SMOOTH), PERIOD, PERIOD))
-    frequency = np.fft.fftfreq(PERIOD)
-    squared = frequency[:, None] ** 2 + frequency**2
-    spread = np.array(SMOOTH)[:, None, None]
-    smooth = np.fft.ifft2(np.fft.fft2(white) * np.exp(-2 * (np.pi * spread) ** 2 * squared)).real
-    smooth /= smooth.std((1, 2), keepdims=True)
-    return torch.from_numpy(smooth[:channels]).float()
 
 
 class Paper(Transformer):

@@ -13,11 +13,17 @@ from impasto.core.tensors import Features
 from impasto.losses.loss import PIXELS
 from impasto.losses.pixels import outside
 from impasto.losses.statistics import Grain
-from impasto.nets.decoder import STATISTICS, StyledDecoder, initial_styled_state, statistics
+from impasto.nets.decoder import (
+    STATISTICS,
+    StyledDecoder,
+    initial_styled_state,
+    roughened,
+    statistics,
+)
 from impasto.nets.vgg import VGG
 from impasto.training.data import Pairs
 from impasto.training.distances import far, grams, psnr, seen, style_far
-from impasto.training.mirrors import Decode, autocast, widths
+from impasto.training.mirrors import Decode, anywhere, autocast, widths
 from impasto.training.shelves import DEEP, Shelves, Shown
 
 MEASURED = 96
@@ -58,7 +64,7 @@ class ForAdaIN:
         options, network = self.options, self.teacher
         self.shelves.renew(step, pairs)
         content, style, same = self._drawn()
-        adapted, modulation = self._told(content.crops, style.crops)
+        adapted, modulation = self._told(content.crops, style.crops, at=anywhere(self.generator))
         with autocast(self.eyes):
             made = self.network(adapted, modulation)
         again = network(made, STATISTICS)
@@ -102,10 +108,12 @@ class ForAdaIN:
         goals = tuple(map(chosen, content.grams, style.grams))
         return content, Shown(chosen(content.crops, style.crops), style.deep, goals), same
 
-    def _told(self, content: Tensor, style: Tensor) -> tuple[Features, list[Tensor]]:
+    def _told(
+        self, content: Tensor, style: Tensor, *, at: tuple[int, int] = (0, 0)
+    ) -> tuple[Features, list[Tensor]]:
         """What the decoder is given: adapted activations, and how the style modulates it."""
         with torch.no_grad():
-            features = self.eyes(content, STATISTICS)
+            features = self.eyes(roughened(content, at=at), STATISTICS)
             wanted = statistics(self.eyes(style, STATISTICS))
             adapted = self.network.adapted(features, statistics(features), wanted)
         return adapted, self.network.modulation(wanted)

@@ -11,12 +11,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.losses.pixels import outside
-from impasto.nets.decoder import LEVELS, RETURNED, STATISTICS, Decoder, initial_state
+from impasto.nets.decoder import (
+    LEVELS,
+    RETURNED,
+    STATISTICS,
+    Decoder,
+    initial_state,
+    roughened,
+)
 from impasto.nets.vgg import VGG
 from impasto.ops.stats import Moments, partway, transport
 from impasto.training.data import Pairs
 from impasto.training.distances import far, grams, psnr, seen, style_far
-from impasto.training.mirrors import Decode, autocast, widths
+from impasto.training.mirrors import Decode, anywhere, autocast, widths
 from impasto.training.shelves import DEEP, Shelves
 
 TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -111,7 +118,12 @@ class ForWCT:
         """Nothing is to be taken up."""
 
     def _painted(
-        self, content: Tensor, style: Tensor, strength: Tensor
+        self,
+        content: Tensor,
+        style: Tensor,
+        strength: Tensor,
+        *,
+        at: tuple[int, int] = (0, 0),
     ) -> tuple[Tensor, Tensor, Tensor]:
         """What the cascade makes of contents, and what its levels miss of what they are given.
 
@@ -119,6 +131,7 @@ class ForWCT:
             content: (N, 3, H, W).
             style: (N, 3, H, W).
             strength: (N,).
+            at: where in the noise the contents begin.
 
         Returns:
             The pictures, how far they and those in between are beyond black and white, and the
@@ -129,7 +142,8 @@ class ForWCT:
         x, missed, beyond = content, content.new_zeros(()), content.new_zeros(())
         for level in LEVELS:
             tap = TAPS[level - 1]
-            f = self.eyes(x, [tap])[tap].float()
+            shown = roughened(x, at=at) if level == LEVELS[0] else x
+            f = self.eyes(shown, [tap])[tap].float()
             goal = moved(f, wanted[tap].float(), strength)
             with autocast(self.eyes):
                 out, again = self.decoders[tap](torch.cat([goal, f])).chunk(2)
@@ -170,7 +184,9 @@ class ForCascade(ForWCT):
         content, style = self.shelves.draw(options.batch, self.generator)
         strength = (2 * torch.rand(options.batch, generator=self.generator)).clamp_max(1)
         strength = strength.to(content.crops.device)
-        made, beyond, missed = self._painted(content.crops, style.crops, strength)
+        made, beyond, missed = self._painted(
+            content.crops, style.crops, strength, at=anywhere(self.generator)
+        )
         again = self.teacher(made, STATISTICS)
         goals: dict[str, Tensor] = dict(zip(STATISTICS, style.grams, strict=True))
         styled = style_far(grams(self.teacher, again, STATISTICS), goals)

@@ -8,6 +8,7 @@ from torch import Tensor
 from impasto.core.contract import Box, Frame, Sums
 from impasto.core.errors import OptionError
 from impasto.core.tensors import Features, Image
+from impasto.nets.decoder import roughened
 from impasto.nets.vgg import VGG
 from impasto.ops.stats import products
 from impasto.universal.palette import MULTIPLE, Palette, pooled
@@ -22,6 +23,7 @@ class Matching:
         taps: where statistics are gathered.
         kept: where features are needed as well, to be changed.
         beyond: pixels around a tile that decide about it when features are decoded.
+        rough: whether the content is shown to the network with a little noise.
 
     Attributes:
         margin: pixels of surroundings that decide about a pixel.
@@ -38,9 +40,11 @@ class Matching:
         taps: Sequence[str],
         kept: Sequence[str],
         beyond: int,
+        rough: bool,
     ) -> None:
         self.network, self.palette, self.taps, self.kept = network, palette, taps, kept
         self.margin = -(-(beyond + radius(network, kept)) // MULTIPLE) * MULTIPLE
+        self.rough = rough
         self._seen: tuple[Frame, Features] | None = None
 
     @torch.no_grad()
@@ -56,7 +60,7 @@ class Matching:
                 f"regions must be one for each of the {count} styles; got {len(frame.regions)}"
             )
         self._seen = None  # Before others take memory.
-        features = self.network(frame.content, self.taps)
+        features = self.network(self._shown(frame), self.taps)
         # A picture that is one tile is changed next, and need not be looked at again.
         self._seen = frame, {tap: features[tap] for tap in self.kept}
         masks = torch.cat(list(frame.regions)) if frame.regions else None
@@ -73,7 +77,13 @@ class Matching:
         seen, self._seen = self._seen, None
         if seen is not None and seen[0] is frame:
             return seen[1]
-        return self.network(frame.content, self.kept)
+        return self.network(self._shown(frame), self.kept)
+
+    def _shown(self, frame: Frame) -> Image:
+        if not self.rough:
+            return frame.content
+        place = frame.place or (0, 0)
+        return roughened(frame.content, at=(place[0], place[1]))
 
 
 def _cut(values: Tensor, box: Box, stride: int) -> Tensor:

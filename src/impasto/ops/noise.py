@@ -1,0 +1,42 @@
+"""Noise that is always the same for a place: in every run, tile and frame."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def smoothed(spreads: Sequence[float], *, period: int) -> Float[Tensor, "C p p"]:
+    """Noise of deviation 1, and a mean of about 0, that can be laid side by side.
+
+    Args:
+        spreads: the standard deviation in positions of the Gaussian that smooths each channel.
+        period: side of what is laid.
+    """
+    # The generator of old whose numbers will never change, so neither do the pictures.
+    white = np.random.RandomState(0).standard_normal((len(spreads), period, period))
+    down, across = np.fft.fftfreq(period), np.fft.rfftfreq(period)
+    squared = down[:, None] ** 2 + across**2
+    kept = np.exp(-2 * (np.pi * np.array(spreads)[:, None, None]) ** 2 * squared)
+    smooth = np.fft.irfft2(np.fft.rfft2(white) * kept, s=(period, period))
+    return torch.from_numpy(smooth / smooth.std((1, 2), keepdims=True)).float()
+
+
+def laid(
+    noise: Float[Tensor, "C p p"], *, at: tuple[int, int], size: tuple[int, int]
+) -> Float[Tensor, "C h w"]:
+    """The noise side by side, from a place on down and across.
+
+    Args:
+        noise: what `smoothed` gives.
+        at: where to begin, in positions.
+        size: how far to go.
+    """
+    places = (
+        torch.arange(begin, begin + side, device=noise.device) % noise.shape[-1]
+        for begin, side in zip(at, size, strict=True)
+    )
+    down, across = places
+    return noise[:, down[:, None], across]
