@@ -10,8 +10,8 @@ ICCV 2017, arXiv 1703.06868. Departures:
 3. Where a part of the content is kept (a strength below 1), the detail that the decoder loses comes
    back in the same part, so a strength near 0 is near the content.
 4. A channel that hardly varies in the content is not blown up: see `StyledDecoder.adapted`.
-5. The network is shown the content with a little noise, or a flat sky has nothing that strokes could
-   begin with: see `decoder.roughened`.
+5. The network is shown the content with a little noise, or a flat sky has nothing that strokes
+   could begin with: see `decoder.roughened`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
