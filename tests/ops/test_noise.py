@@ -27,7 +27,9 @@ def test_neighbours_are_alike_as_a_gaussian_of_this_spread_makes_them(spread: fl
 
 def test_it_is_laid_side_by_side_and_a_part_is_that_of_its_place():
     noise = smoothed([0.0, 1.0], period=16)
-    whole = laid(noise, at=(0, 0), size=(40, 50))
+    whole = laid(noise, at=(0, 0), over=torch.empty((1, 3, 40, 50)))
     assert torch.equal(whole[:, :16, :16], noise)
     assert torch.equal(whole[:, 16:32, 32:48], noise)
-    assert torch.equal(laid(noise, at=(11, 21), size=(20, 9)), whole[:, 11:31, 21:30])
+    assert torch.equal(
+        laid(noise, at=(11, 21), over=whole[None, :, 11:31, 21:30]), whole[:, 11:31, 21:30]
+    )

@@ -274,7 +274,7 @@ class Slim(Transformer):
     def _beside_noise(self, x: Tensor, at: tuple[int, int]) -> Tensor:
         """The folded picture (N, 48, h, w) and the noise of its place, as further channels."""
         begin = at[0] // 4, at[1] // 4
-        noise = laid(self.noise, at=begin, size=(x.shape[2], x.shape[3])).to(x.dtype)
+        noise = laid(self.noise, at=begin, over=x).to(x.dtype)
         return torch.cat([x, noise.expand(len(x), -1, -1, -1)], 1)
 
 

@@ -24,19 +24,16 @@ def smoothed(spreads: Sequence[float], *, period: int) -> Float[Tensor, "C p p"]
     return torch.from_numpy(smooth / smooth.std((1, 2), keepdims=True)).float()
 
 
-def laid(
-    noise: Float[Tensor, "C p p"], *, at: tuple[int, int], size: tuple[int, int]
-) -> Float[Tensor, "C h w"]:
-    """The noise side by side, from a place on down and across.
+def laid(noise: Tensor, *, at: tuple[int, int], over: Tensor) -> Tensor:
+    """The noise side by side, from a place on as far as a map goes: (C, h, w).
 
     Args:
-        noise: what `smoothed` gives.
-        at: where to begin, in positions.
-        size: how far to go.
+        noise: (C, p, p), what `smoothed` gives.
+        at: where to begin, down and across, in positions.
+        over: the map (N, D, h, w), whose sides are no plain numbers while a network is exported.
     """
-    places = (
+    down, across = (
         torch.arange(begin, begin + side, device=noise.device) % noise.shape[-1]
-        for begin, side in zip(at, size, strict=True)
+        for begin, side in zip(at, over.shape[2:], strict=True)
     )
-    down, across = places
     return noise[:, down[:, None], across]
