@@ -20,9 +20,9 @@ from impasto.nets.decoder import LEVELS, RETURNED, STATISTICS, roughened, statis
 from impasto.nets.vgg import VGG
 from impasto.training import mirrors
 from impasto.training.adain import ForAdaIN
-from impasto.training.data import Pairs
+from impasto.training.data import Pairs, anywhere
 from impasto.training.distances import FLAT
-from impasto.training.mirrors import Decode, anywhere
+from impasto.training.mirrors import Decode
 from impasto.training.shelves import Shelf
 from impasto.training.wct import PIXEL_WEIGHTS, TAPS, ForCascade, ForWCT, moved
 

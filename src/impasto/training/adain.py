@@ -21,9 +21,9 @@ from impasto.nets.decoder import (
     statistics,
 )
 from impasto.nets.vgg import VGG
-from impasto.training.data import Pairs
+from impasto.training.data import Pairs, anywhere
 from impasto.training.distances import far, grams, psnr, seen, style_far
-from impasto.training.mirrors import Decode, anywhere, autocast, widths
+from impasto.training.mirrors import Decode, autocast, widths
 from impasto.training.shelves import DEEP, Shelves, Shown
 
 MEASURED = 96

@@ -22,6 +22,14 @@ HOLD_OUT = 16
 """One picture in so many, chosen by the digest of its name, is never trained on."""
 ENOUGH = 768
 """A larger picture is reduced to about this long side: crops are to show things, not pixels."""
+ANYWHERE = 1024
+"""Places at which a crop may lie in a picture, along each side."""
+
+
+def anywhere(generator: torch.Generator) -> tuple[int, int]:
+    """A place at which a crop may lie, down and across: it says what noise a network is shown."""
+    down, across = torch.randint(ANYWHERE, (2,), generator=generator).tolist()
+    return down, across
 
 
 def held_out(path: Path) -> bool:

@@ -41,7 +41,7 @@ from impasto.nets.transformer import EPSILON, Norm, Paper, Slim, Transformer
 from impasto.nets.vgg import VGG, bfloat16_is_fast
 from impasto.ops.resample import fit, resize
 from impasto.training import ranks
-from impasto.training.data import Crops, listed, pictures, split
+from impasto.training.data import Crops, anywhere, listed, pictures, split
 from impasto.training.distances import far, grams, rhythm, rhythm_far, seen, style_far
 from impasto.training.loop import Course, train
 from impasto.training.sheet import squares
@@ -65,8 +65,6 @@ WIDER = 2
 larger a picture, the more of it is flat, and the more a spot can take."""
 PEAK = 8.0
 """Deviations from the mean of a map up to which nothing stands out."""
-ANYWHERE = 1024
-"""Places at which a crop may lie in a picture, along each side."""
 FADED = 0.1
 """Share of crops with less contrast: skies and walls fill whole pictures."""
 APART = 0.3
@@ -202,7 +200,7 @@ class Feeding:
 
     def _anywhere(self) -> tuple[int, int]:
         """A place of the noise that the network is shown."""
-        down, across = torch.randint(ANYWHERE, (2,), generator=self.generator).tolist()
+        down, across = anywhere(self.generator)
         return down * self.network.multiple, across * self.network.multiple
 
     def _drawn(self, count: int) -> tuple[Tensor, Tensor]:

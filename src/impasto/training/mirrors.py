@@ -7,7 +7,6 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from impasto.core.options import Options
-from impasto.nets.decoder import PERIOD
 from impasto.nets.vgg import VGG, bfloat16_is_fast
 from impasto.training.data import Pairs
 
@@ -92,12 +91,6 @@ class Mirror(Protocol):
 def widths(eyes: VGG, levels: int) -> list[int]:
     """Channels of relu1_1, relu2_1, … down to so many levels."""
     return [eyes.get_parameter(f"conv{k}_1.bias").shape[0] for k in range(1, levels + 1)]
-
-
-def anywhere(generator: torch.Generator) -> tuple[int, int]:
-    """A place in the noise that contents are shown with."""
-    down, across = torch.randint(PERIOD, (2,), generator=generator).tolist()
-    return down, across
 
 
 def autocast(eyes: VGG) -> torch.autocast:

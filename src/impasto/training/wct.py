@@ -21,9 +21,9 @@ from impasto.nets.decoder import (
 )
 from impasto.nets.vgg import VGG
 from impasto.ops.stats import Moments, partway, transport
-from impasto.training.data import Pairs
+from impasto.training.data import Pairs, anywhere
 from impasto.training.distances import far, grams, psnr, seen, style_far
-from impasto.training.mirrors import Decode, anywhere, autocast, widths
+from impasto.training.mirrors import Decode, autocast, widths
 from impasto.training.shelves import DEEP, Shelves
 
 TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
