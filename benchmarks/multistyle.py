@@ -74,7 +74,7 @@ def painted(
 
 
 def optimised(content: Tensor, name: str, eyes: str) -> Tensor:
-    """The same by Gatys' method, with a network that the losses of training looked with."""
+    """The same by Gatys' method, with `petit` or with the network that the training looked with."""
     layers: dict[str, object] = {}
     if eyes == "exact":
         layers = {"style_layers": STYLE_LAYERS, "content_layers": (CONTENT_LAYER,)}
@@ -94,8 +94,8 @@ def photographs() -> list[Tensor]:
 def multistyle() -> dict[str, object]:
     """Every style on some of twenty photographs.
 
-    The network was trained through `petit` and, at the end, the exact VGG-19, which is the judge of
-    all methods. So a second judge is asked that no training of networks that paint looked with.
+    The network was trained through the exact VGG-19, which is the judge of all methods. So a second
+    judge is asked that no training of networks that paint looked with.
     """
     need_shared()
     PICTURES.mkdir(parents=True, exist_ok=True)
@@ -126,7 +126,7 @@ def beside_gatys() -> dict[str, object]:
 
 
 def beside_gatys_exact() -> dict[str, object]:
-    """The same with the exact VGG-19, with which the last part of the training looked."""
+    """The same with the exact VGG-19, with which the training looked."""
     return _beside("exact", EXACT)
 
 

@@ -41,7 +41,7 @@ def random_weights(monkeypatch, eyes) -> None:
     }
     styled = decoder.initial_styled_state(widths[:4], generator)
     styled["modulate.weight"] = torch.randn(styled["modulate.weight"].shape, generator=generator)
-    styled["modulate.weight"] *= 0.02
+    styled["modulate.weight"] *= 0.16 / decoder.HIDDEN**0.5
     for state in (*plain.values(), styled):
         # So that pictures have contrast and few values leave their range.
         state["conv1_1.weight"] *= 0.035 / state["conv1_1.weight"].std()

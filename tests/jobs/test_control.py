@@ -165,14 +165,14 @@ def test_one_mask_a_style_sends_each_to_its_region(pixels, style, half, monkeypa
 
 @pytest.mark.usefixtures("random_weights")
 def test_a_style_is_looked_at_within_its_mask(pixels, half):
-    two = np.concatenate([np.full((60, 45, 3), 40, np.uint8), pixels[:, 45:]], 1)
-    right = (half == 255).astype(np.uint8) * 255
-    out = perform(job(pixels, two, method="adain", style_mask=[right]))
-    twice = np.concatenate([255 - two[:, :45], two[:, 45:]], 1)
-    again = perform(job(pixels, twice, method="adain", style_mask=[right]))
-    # The borders of what is seen reach a little over the mask.
-    free = (perform(job(pixels, two, method="adain")) - out).abs().mean()
-    assert (again - out).abs().mean() < 0.5 * free
+    # The borders of what is seen reach a little over the mask: the larger all is, the less.
+    large, right = (x.repeat(3, 0).repeat(3, 1) for x in (pixels, (half == 255) * np.uint8(255)))
+    two = np.concatenate([np.full((180, 135, 3), 40, np.uint8), large[:, 135:]], 1)
+    out = perform(job(large, two, method="adain", style_mask=[right]))
+    twice = np.concatenate([255 - two[:, :135], two[:, 135:]], 1)
+    again = perform(job(large, twice, method="adain", style_mask=[right]))
+    free = (perform(job(large, two, method="adain")) - out).abs().mean()
+    assert (again - out).abs().mean() < 0.1 * free
 
 
 @pytest.mark.parametrize(

@@ -88,9 +88,11 @@ def by_hand(seen: dict[str, Tensor], state: dict[str, Tensor], changes: list[Ten
     for stage, change in zip((4, 3, 2, 1), changes, strict=True):
         if stage == 3:
             h = h + convolved(seen["relu3_1"], state, "skip3")
-        h = convolved(h, state, f"conv{stage}_2").relu()
-        gain, shift = (x if x.ndim == 4 else x[..., None, None] for x in change.chunk(2, 1))
-        h = convolved(h * (1 + gain) + shift, state, f"conv{stage}_1")
+        first, shift, second, lift = (
+            x if x.ndim == 4 else x[..., None, None] for x in change.chunk(4, 1)
+        )
+        h = convolved(h * (1 + first) + shift, state, f"conv{stage}_2").relu()
+        h = convolved(h * (1 + second) + lift, state, f"conv{stage}_1")
         h = h if stage == 1 else doubled(h.relu())
     return h
 
@@ -102,7 +104,7 @@ def test_a_styled_decoder_is_its_formula(count: int):
     hidden = F.linear(known / state["scale"], state["read.weight"], state["read.bias"]).relu()
     both = F.linear(hidden, state["modulate.weight"], state["modulate.bias"])
     changes = net.modulation(known)
-    assert [change.shape for change in changes] == [(count, 2 * WIDTHS[k]) for k in (3, 2, 1, 0)]
+    assert [change.shape for change in changes] == [(count, 4 * WIDTHS[k]) for k in (3, 2, 1, 0)]
     torch.testing.assert_close(torch.cat(changes, 1), both)
     kept = {tap: f.clone() for tap, f in seen.items()}
     made = net(seen, changes)

@@ -45,9 +45,9 @@ def test_the_exported_norm_is_the_same(kind, monkeypatch):
 def test_a_norm_is_what_the_formula_says():
     network = _random(Slim(2))
     norm = network.down[1]
-    x = torch.randn((1, 96, 5, 7), generator=torch.Generator().manual_seed(3))
+    x = torch.randn((1, 64, 5, 7), generator=torch.Generator().manual_seed(3))
     row = network.rows[1:]
-    gain, shift = row[0, norm.begin : norm.begin + 96], row[0, norm.begin + 96 : norm.end]
+    gain, shift = row[0, norm.begin : norm.begin + 64], row[0, norm.begin + 64 : norm.end]
     mean, deviation = x.mean((2, 3)), (x.var((2, 3), correction=0) + 1e-5).sqrt()
     expected = (x - mean[..., None, None]) / deviation[..., None, None]
     expected = expected * gain[:, None, None] + shift[:, None, None]
@@ -59,7 +59,7 @@ def test_rows_hold_the_parameters_of_all_norms_once():
     ends = sorted((m.begin, m.end) for m in network.modules() if hasattr(m, "begin"))
     assert ends[0][0] == 0
     assert all(a[1] == b[0] for a, b in pairwise(ends))
-    assert ends[-1][1] == network.rows.shape[1] - 6 == 1888
+    assert ends[-1][1] == network.rows.shape[1] - 6 == 1200
 
 
 class _Others(nn.Module):
@@ -194,7 +194,7 @@ def test_one_row_returns_the_picture_bit_for_bit(kind):
 @pytest.mark.parametrize("size", [(6, 5), (1, 4), (1, 1)])
 def test_a_doubled_map_is_one_whose_pixels_are_repeated(size):
     conv = _random(Slim(1)).unfold[0]
-    x = torch.randn((2, 48, *size), generator=torch.Generator().manual_seed(3))
+    x = torch.randn((2, 24, *size), generator=torch.Generator().manual_seed(3))
     assert torch.allclose(conv.doubled(x), conv(F.interpolate(x, scale_factor=2.0)), atol=1e-5)
 
 

@@ -55,6 +55,19 @@ def test_a_damaged_picture_is_named(tmp_path: Path):
         crops.plain(1)
 
 
+def test_crops_are_made_on_the_device_with_the_same_random_numbers(photos: Path):
+    # Of what is on no device only the shape is known, and it goes with nothing that is on another.
+    states = []
+    for device in (torch.device("meta"), torch.device("cpu")):
+        generator = torch.Generator().manual_seed(3)
+        crops = Crops(pictures([photos]), size=32, generator=generator, device=device)
+        for made in (crops.plain(3), crops.recoloured(3), crops.varied(3)):
+            assert made.shape == (3, 3, 32, 32)
+            assert made.device.type == device.type
+        states.append(generator.get_state())
+    assert torch.equal(*states)
+
+
 def test_crops_follow_from_the_generator(photos: Path):
     def drawn(seed: int) -> torch.Tensor:
         generator = torch.Generator().manual_seed(seed)

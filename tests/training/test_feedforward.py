@@ -143,6 +143,7 @@ def test_some_crops_have_less_contrast_and_keep_their_colours(folders, monkeypat
     left = faded.std((1, 2, 3)) / x.std((1, 2, 3))
     assert 0.05 < float((left < 0.999).float().mean()) < 0.16
     assert torch.allclose(faded.mean((2, 3)), x.mean((2, 3)), atol=1e-6)
+    assert recipe._faded(x.to("meta")).device.type == "meta"  # What is on two devices would fail.
 
 
 def test_the_rhythm_of_the_style_costs_nothing(folders, monkeypatch):

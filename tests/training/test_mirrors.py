@@ -194,7 +194,7 @@ def test_what_is_descended_for_adain(eyes: VGG, same: float):
     options = build(Decode, {"batch": 2, "same_share": same, "content_weight": 0.2})
     mirror = ForAdaIN(options, eyes=eyes, teacher=eyes, generator=source())
     mirror.start(pairs, fresh=True)
-    nn.init.normal_(mirror.network.get_parameter("modulate.weight"), std=0.1, generator=source())
+    nn.init.normal_(mirror.network.get_parameter("modulate.weight"), std=0.05, generator=source())
     content, style = pairs.content, pairs.content if same else pairs.style
 
     net, wanted = mirror.network, statistics(eyes(style, STATISTICS))

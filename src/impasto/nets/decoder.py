@@ -22,7 +22,7 @@ from impasto.ops.noise import laid, smoothed
 
 STATISTICS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 """The layers whose means and deviations describe a style to a `StyledDecoder`, in this order."""
-HIDDEN = 64
+HIDDEN = 192
 """Width of the layer between a style's statistics and the modulation."""
 FLOOR = 0.1
 """A deviation counts as no less than about this share of the usual one, or noise would be blown up
@@ -71,9 +71,11 @@ class _Mirrored(nn.Module):
         return -(-radius // position) * position
 
     def _convolved(self, h: Tensor, name: str, change: Tensor | None = None) -> Tensor:
-        """A convolution over the mirrored map, perhaps of what `_modulated` would make of it."""
+        """A convolution over the mirrored map, perhaps of what `_modulated` makes of it."""
         conv = self.get_submodule(name)
         weight, bias = conv.get_parameter("weight"), conv.get_parameter("bias")
+        if change is not None and not (change.shape[0] == 1 and change.ndim == 2):
+            h, change = _modulated(h, change), None
         # Reflection needs two pixels along a side; where there is only one, it repeats.
         h = F.pad(h, (1, 1, 1, 1), mode="reflect" if min(h.shape[2:]) > 1 else "replicate")
         if not torch.is_autocast_enabled(h.device.type):
@@ -137,13 +139,14 @@ class StyledDecoder(_Mirrored):
 
     Huang and Belongie, "Arbitrary Style Transfer in Real-time with Adaptive Instance
     Normalization", ICCV 2017, with a small encoder. Ours: relu3_1 is adapted and fed in as well,
-    which keeps edges; and every stage is scaled and shifted by what two small layers read from the
-    style's statistics (as in Ghiasi et al., "Exploring the Structure of a Real-time, Arbitrary
-    Neural Artistic Stylization Network", BMVC 2017), so that fine texture need not be guessed.
+    which keeps edges; and what every convolution is given is scaled and shifted by what two small
+    layers read from the style's statistics (as in Ghiasi et al., "Exploring the Structure of a
+    Real-time, Arbitrary Neural Artistic Stylization Network", BMVC 2017), so that fine texture need
+    not be guessed.
 
     Args:
         state: as for a `Decoder`; `skip3` (C_3, C_3, 3, 3) for the second layer; `scale` (S,), the
-            usual statistics; `read` (64, S) and `modulate` (2 · the sum of all C, 64).
+            usual statistics; `read` (K, S) and `modulate` (4 · the sum of all C, K).
 
     Attributes:
         taps: the layers that are adapted and fed in, deep to shallow.
@@ -171,14 +174,16 @@ class StyledDecoder(_Mirrored):
         return tuple(self.get_parameter(name).shape[0] for name in names)
 
     def modulation(self, statistics: Tensor) -> list[Tensor]:
-        """What each stage is multiplied by, less 1, and moved by: (N, 2·C) a stage.
+        """What each stage is multiplied by, less 1, and moved by: (N, 4·C) a stage.
+
+        Both for its first convolution, then both for its second.
 
         Args:
             statistics: (N, S) of the style, as `statistics` gives them.
         """
         read = torch.relu(self.get_submodule("read")(statistics / self.scale))
         both = self.get_submodule("modulate")(read)
-        return list(both.split([2 * width for width in self.widths], 1))
+        return list(both.split([4 * width for width in self.widths], 1))
 
     def adapted(self, features: Features, own: Tensor, wanted: Tensor) -> Features:
         """The activations at `taps` with other means and deviations: AdaIN.
@@ -207,18 +212,15 @@ class StyledDecoder(_Mirrored):
 
         Args:
             features: tap to adapted activations (N, C, h, w), of relu3_1 (N, C, 2·h, 2·w).
-            modulation: as `modulation` gives it; an entry may be a map (N, 2·C, h', w') as well, in
+            modulation: as `modulation` gives it; an entry may be a map (N, 4·C, h', w') as well, in
                 the size of its stage, where styles differ from place to place.
         """
         h = features[self.tap]
         for stage, change in zip(self.stages, modulation, strict=True):
             if stage == 3:
                 h = h + self._convolved(features["relu3_1"], "skip3")
-            h = self._convolved(h, f"conv{stage}_2").relu_()
-            if change.shape[0] == 1 and change.ndim == 2:
-                h = self._led_on(h, stage, change)
-            else:
-                h = self._led_on(_modulated(h, change), stage)
+            first, second = change.chunk(2, 1)
+            h = self._led_on(self._convolved(h, f"conv{stage}_2", first).relu_(), stage, second)
         return h
 
     def _split(self, statistics: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
@@ -286,7 +288,7 @@ def initial_styled_state(widths: Sequence[int], generator: torch.Generator) -> d
         widths: channels of relu1_1, relu2_1, relu3_1 and relu4_1.
         generator: source of the weights.
     """
-    known, changed = 2 * sum(widths), 2 * sum(widths)
+    known, changed = 2 * sum(widths), 4 * sum(widths)
     read = torch.randn((HIDDEN, known), generator=generator) / known**0.5
     return {
         **initial_state(widths, generator),

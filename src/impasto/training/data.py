@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from impasto.core.errors import OptionError
 from impasto.media.image import read
 
+CPU = torch.device("cpu")
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
 HOLD_OUT = 16
 """One picture in so many, chosen by the digest of its name, is never trained on."""
@@ -78,13 +79,21 @@ class Crops:
         paths: the pictures, decoded once and kept in memory.
         size: side of the crops in pixels.
         generator: source of all randomness, on the CPU.
+        device: where they are scaled and varied, and where they are to be.
 
     Raises:
         MediaError: when it is drawn, a picture cannot be read.
     """
 
-    def __init__(self, paths: Sequence[Path], *, size: int, generator: torch.Generator) -> None:
-        self.paths, self.size, self.generator = paths, size, generator
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        *,
+        size: int,
+        generator: torch.Generator,
+        device: torch.device = CPU,
+    ) -> None:
+        self.paths, self.size, self.generator, self.device = paths, size, generator, device
 
     def plain(self, count: int) -> Tensor:
         """Unchanged crops but for scale and mirror: (count, 3, size, size) in [0, 1]."""
@@ -99,7 +108,7 @@ class Crops:
         x = self.recoloured(count)
         other = x[torch.randperm(count, generator=self.generator)]
         x = torch.where(self._chance(count, 0.15), torch.lerp(x, other, self._mask(count)), x)
-        noise = torch.randn(x.shape, generator=self.generator)
+        noise = self._noise(*x.shape)
         noise = noise * self._uniform(count, 0.0, 1.0) ** 2 * 0.3
         x = torch.where(self._chance(count, 0.2), x + noise, x)
         return torch.where(self._chance(count, 0.04), 0.5 + 3 * noise, x).clamp(0, 1)
@@ -110,7 +119,7 @@ class Crops:
         # From true scale up to the whole short side: strokes are met at every size.
         side = int(min(height, width, self.size * 2.5 ** self._float()))
         top, left = self._int(height - side + 1), self._int(width - side + 1)
-        crop = picture[None, :, top : top + side, left : left + side].float() / 255
+        crop = picture[None, :, top : top + side, left : left + side].to(self.device).float() / 255
         crop = F.interpolate(
             crop, (self.size, self.size), mode="bilinear", antialias=True, align_corners=False
         )[0]
@@ -120,10 +129,8 @@ class Crops:
         """Gain, gamma, saturation and a slight turn of the colour axes, each per picture."""
         count = len(x)
         turn = torch.linalg.qr(
-            torch.eye(3)
-            + 0.35
-            * self._uniform(count, 0.0, 1.0)[:, :, 0]
-            * torch.randn((count, 3, 3), generator=self.generator)
+            torch.eye(3, device=self.device)
+            + 0.35 * self._uniform(count, 0.0, 1.0)[:, :, 0] * self._noise(count, 3, 3)
         ).Q
         turn = turn * torch.diagonal(turn, dim1=1, dim2=2).sign()[:, None]
         mean = x.mean((2, 3), keepdim=True)
@@ -131,24 +138,32 @@ class Crops:
         grey = varied.mean(1, keepdim=True)
         varied = grey + (varied - grey) * self._uniform(count, 0.0, 1.8)
         contrast = torch.exp(0.6 * self._uniform(count, -1.0, 1.0))
-        shift = 0.25 * (torch.rand((count, 3, 1, 1), generator=self.generator) - 0.5)
+        shift = 0.25 * (self._even(count, 3, 1, 1) - 0.5)
         varied = (mean + (varied - mean) * contrast + shift).clamp(0, 1)
         varied = varied ** torch.exp(0.4 * self._uniform(count, -1.0, 1.0))
         return torch.where(self._chance(count, 0.6), varied, x)
 
     def _mask(self, count: int) -> Tensor:
         """Even blends, or blobs with soft edges, as often: (count, 1, size, size)."""
-        coarse = torch.rand((count, 1, 4, 4), generator=self.generator)
+        coarse = self._even(count, 1, 4, 4)
         blobs = F.interpolate(coarse, (self.size, self.size), mode="bicubic", align_corners=False)
         blobs = ((blobs - 0.5) * 12 + 0.5).clamp(0, 1)
         even = self._uniform(count, 0.2, 0.8).expand_as(blobs)
         return torch.where(self._chance(count, 0.5), even, blobs)
 
     def _uniform(self, count: int, low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand((count, 1, 1, 1), generator=self.generator)
+        return low + (high - low) * self._even(count, 1, 1, 1)
 
     def _chance(self, count: int, probability: float) -> Tensor:
         return self._uniform(count, 0.0, 1.0) < probability
+
+    def _even(self, *size: int) -> Tensor:
+        """Random numbers between 0 and 1."""
+        return torch.rand(size, generator=self.generator).to(self.device)
+
+    def _noise(self, *size: int) -> Tensor:
+        """Random numbers of deviation 1 around 0."""
+        return torch.randn(size, generator=self.generator).to(self.device)
 
     def _float(self) -> float:
         return float(torch.rand((), generator=self.generator))
@@ -178,8 +193,10 @@ class Pairs:
         generator: torch.Generator,
         device: torch.device,
     ) -> None:
-        self.photos = Crops(photos, size=size, generator=generator)
-        self.paintings = Crops(paintings, size=size, generator=generator)
+        self.photos, self.paintings = (
+            Crops(paths, size=size, generator=generator, device=device)
+            for paths in (photos, paintings)
+        )
         self.share, self.generator, self.device = paintings_share, generator, device
 
     def contents(self, count: int) -> Tensor:

@@ -124,8 +124,10 @@ class Feeding:
         self.eyes, self.device = eyes, eyes.input.weight.device
         self.layers = tuple(layer for layer in LAYERS if layer in eyes.layers)
         (self.kept, *_) = (layer for layer in CONTENT_LAYERS if layer in eyes.layers)
-        self.crops = Crops(photos[0], size=options.size, generator=self.generator)
-        self.wide = Crops(photos[0], size=WIDER * options.size, generator=self.generator)
+        self.crops, self.wide = (
+            Crops(photos[0], size=size, generator=self.generator, device=self.device)
+            for size in (options.size, WIDER * options.size)
+        )
         self.held, self.names = photos[1], tuple(styles)
         self.network = network.to(self.device)
         self.spots: list[Tensor] | None = None
@@ -194,7 +196,7 @@ class Feeding:
 
     def _faded(self, x: Tensor) -> Tensor:
         """Crops, some with less contrast."""
-        chance, left = torch.rand((2, len(x), 1, 1, 1), generator=self.generator)
+        chance, left = torch.rand((2, len(x), 1, 1, 1), generator=self.generator).to(x.device)
         level = x.mean((2, 3), keepdim=True)
         return torch.where(chance < FADED, torch.lerp(level, x, left), x)
 
