@@ -10,7 +10,7 @@ arXiv 1705.08086. Departures:
    hardly varies are left out, so that flat pictures are harmless.
 3. Level 5 is left out unless asked for: `petit` sees little there that level 4 does not, and with
    it both the style and the content are missed by more.
-4. What a decoder loses of the picture it is given comes back: in the deep layers all of it, so that
+4. What a decoder loses of the picture it is given comes back: in the deep layers most, so that
    edges survive and the shallower layers paint over them; in the shallow ones less, which leaves
    the grain to the style. As strength falls to 0 all of it comes back everywhere, so a strength
    near 0 is near the content.

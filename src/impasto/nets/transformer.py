@@ -22,8 +22,9 @@ from impasto.ops.noise import laid, smoothed
 
 EPSILON = 1e-5
 """Added to variances, as in the networks that others have trained."""
-GONE = -1.0
-"""Of the picture nothing is kept from half of the way to a style on, unless it learns otherwise."""
+GONE = -3.0
+"""Of the picture nothing is kept from a quarter of the way to a style on, unless it learns
+otherwise: to lay it over the painting keeps shapes, but no strokes."""
 GREY, CONTRAST = 0.5, 4.0
 """What `Slim` takes from a picture and multiplies it with, to have numbers around 0 of size 1."""
 SMOOTH = (0.0, 0.0, 2.0, 2.0)
