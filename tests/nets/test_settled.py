@@ -8,7 +8,7 @@ import torch
 from impasto.core.contract import Box, Frame
 from impasto.media.image import from_array
 from impasto.nets import settled, trained
-from impasto.nets.settled import Painting, settle
+from impasto.nets.settled import SIDE, Painting, settle
 from impasto.nets.trained import paint
 from impasto.nets.transformer import Paper, Slim
 from impasto.painted import paint as draw
@@ -113,4 +113,4 @@ def test_every_window_is_looked_at_once_and_in_its_place(slim):
     assert torch.equal(total, alone)
     assert len(alone) >= 3
     top, left = each.places[-1]
-    assert torch.equal(alone[-1], image[0, :, top : top + 128, left : left + 128])
+    assert torch.equal(alone[-1], image[0, :, top : top + SIDE, left : left + SIDE])

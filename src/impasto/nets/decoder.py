@@ -30,7 +30,7 @@ where a picture is flat."""
 
 LEVELS = (4, 3, 2, 1)
 """What WCT matches unless asked otherwise, from deep to shallow."""
-RETURNED = {5: 1.0, 4: 0.6, 3: 0.5, 2: 0.5, 1: 0.0}
+RETURNED = {5: 1.0, 4: 0.7, 3: 0.5, 2: 0.5, 1: 0.0}
 """Level of WCT to the share of what its decoder loses that comes back even at full strength."""
 
 GREY = 0.5

@@ -21,7 +21,7 @@ from impasto.nets.trained import MARGIN
 from impasto.nets.transformer import EPSILON, Norm, Transformer, mean
 from impasto.ops.resample import resize
 
-WINDOWS, SIDE = 64, 128
+WINDOWS, SIDE = 40, 160
 """Of the picture that are looked at, about so many, and their side in pixels of the network."""
 FINEST = 32
 """Parts of a tile in which a scale is expressed."""

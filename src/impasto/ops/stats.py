@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-RANK = 1e-4
+RANK = 1e-5
 """Directions with less than this share of the greatest variance are taken to have none."""
 FLAT = 1e-6
 """So are those with less than this share of the mean square: rounding, in a flat picture."""
