@@ -156,8 +156,15 @@ def faithful() -> dict[str, object]:
     The first is of all photographs that were held out, as they are; and of a few with much detail.
     """
     need_shared()
+    network, inverse = zoo.load("petit"), decoder.decoders()["relu3_1"]
     held = split(pictures([SHARED / "data" / "photos"]))[1]
     detailed = [picture(path, long_side=384) for path in MORE_CONTENTS.values()]
+
+    @torch.no_grad()
+    def returned(photo: Tensor) -> float:
+        even = photo[:, :, : photo.shape[2] // 16 * 16, : photo.shape[3] // 16 * 16]
+        return float(psnr(inverse(network(even, ["relu3_1"])["relu3_1"]), even))
+
     return {
         "held_out": len(held),
         "reconstruction_relu3_1_db": median(map(returned, map(read, held))),
@@ -168,14 +175,6 @@ def faithful() -> dict[str, object]:
         for precision in ("float32", "bfloat16")
         for what, value in seams(name, precision).items()
     }
-
-
-@torch.no_grad()
-def returned(photo: Tensor) -> float:
-    """PSNR in dB of what comes back of a photograph through relu3_1."""
-    network, inverse = zoo.load("petit"), decoder.decoders()["relu3_1"]
-    even = photo[:, :, : photo.shape[2] // 16 * 16, : photo.shape[3] // 16 * 16]
-    return float(psnr(inverse(network(even, ["relu3_1"])["relu3_1"]), even))
 
 
 def in_tiles(passes, content):
