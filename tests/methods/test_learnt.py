@@ -9,6 +9,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from impasto.core.contract import Frame, InPasses, Style
+from impasto.core.errors import OptionError
 from impasto.jobs import memory
 from impasto.jobs.perform import carry
 from impasto.jobs.plan import planned
@@ -67,6 +68,15 @@ def test_regions_and_strength_are_kept_in_tiles(random_weights):
     assert float(difference.square().mean().sqrt()) < 0.25 * float(whole.std())
     nothing = load("multistyle")(strength=0.0).prepare(styles, generator=torch.Generator())
     assert nothing.passes((128, 256)) == []
+
+
+def test_a_style_learnt_with_another_network_is_refused_with_the_way_out(random_weights):
+    known = trained.bundled().known("a")
+    other = known | {trained.MAKER: known[trained.MAKER] ^ 1}
+    with pytest.raises(OptionError, match="learnt with another: learn it again"):
+        load("multistyle")().prepare([Style(None, measured=other)], generator=torch.Generator())
+    with pytest.raises(OptionError, match="takes the styles that its network was trained for"):
+        load("multistyle")().prepare([Style(None, measured={})], generator=torch.Generator())
 
 
 def test_a_plan_knows_the_tiles(file, monkeypatch):

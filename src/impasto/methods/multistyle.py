@@ -81,7 +81,13 @@ def _rows(styles: Sequence[Style], trained: Trained) -> Tensor:
     found = []
     for style in styles:
         measured = style.measured or {}
-        if ROW not in measured or not torch.equal(measured[MAKER].cpu(), trained.sha256):
+        if ROW in measured and not torch.equal(measured[MAKER].cpu(), trained.sha256):
+            raise OptionError(
+                "a style of multistyle goes with the network it was learnt with, and one of these "
+                "was learnt with another: learn it again by impasto train multistyle --add-style, "
+                "or name its network by --weights"
+            )
+        if ROW not in measured:
             raise OptionError(
                 "multistyle takes the styles that its network was trained for: "
                 f"{', '.join(trained.names)}; adain, auto, gatys and wct take any picture"
