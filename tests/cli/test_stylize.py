@@ -75,7 +75,7 @@ REFUSALS = {
     "photo.jpg -s red.png -o a.gif": "a.gif must end in .png, .jpg, .jpeg, .webp",
     "photo.jpg -s red.png -o photo.jpg": "photo.jpg would overwrite another picture of this run",
     "photo.jpg -s red.png -o red.png": "red.png would overwrite another picture of this run",
-    "photo.jpg -s red.png -o a.png --trace a.csv": "a.png would overwrite another picture",
+    "photo.jpg -s red.png -o a.loss.png --trace a.csv": "a.loss.png would overwrite another picture",
     "photo.jpg -s red.png -o a.jpg --preview=a.jpg": "a.jpg would overwrite another picture",
     "photo.jpg -s red.png --format gif": "format must be one of avif, jpg, png, tiff, webp; got",
     "photo.jpg -s red.png -o a.png --format jpg": "format jpg does not fit the name a.png",
@@ -223,7 +223,7 @@ def test_losses_are_traced(tint, here):
     assert [int(row["step"]) for row in rows] == [1, 2, 3, 4, 5, 6]
     assert [float(row["total"]) for row in rows] == pytest.approx([1 / n for n in range(1, 7)])
     assert (rows[0]["width"], rows[5]["width"]) == ("48", "96")
-    with Image.open("loss.png") as picture:
+    with Image.open("loss.loss.png") as picture:
         picture.verify()
 
 
@@ -253,6 +253,25 @@ def test_pictures_on_the_way_are_kept(tint, here):
     assert kept == ["out-00002.png", "out-00004.png", "out-00006.png", "out.png"]
     assert read("out-00002.png").shape == (1, 3, 30, 48)
     assert (read("out-00006.png") == read("out.png")).all()
+
+
+@pytest.mark.parametrize(
+    ("words", "there"),
+    [
+        (["--trace", "loss.csv"], "loss.csv"),
+        (["--trace", "loss.csv"], "loss.loss.png"),
+        (["--preview=now.png"], "now.png"),
+        (["--every", "2"], "out-00002.png"),
+    ],
+)
+def test_what_is_written_on_the_way_replaces_nothing_unasked(tint, here, capsys, words, there):
+    Path(there).write_bytes(b"dear")
+    assert stylize("photo.jpg", "-s", "red.png", "-o", "out.png", *words) == 2
+    assert capsys.readouterr().err == f"impasto: {there} exists; --overwrite replaces it\n"
+    assert Path(there).read_bytes() == b"dear"
+    assert not Path("out.png").exists()
+    assert stylize("photo.jpg", "-s", "red.png", "-o", "out.png", *words, "--overwrite") == 0
+    assert Path(there).read_bytes() != b"dear"
 
 
 def test_progress_is_said_in_lines_where_there_is_no_terminal(tint, here, capsys):

@@ -71,6 +71,7 @@ def measure(
         Path | None, Parameter(alias="-o", help="A .style file; by default next to STYLE.")
     ] = None,
     style_scale: Annotated[float, Parameter(help="Size of strokes, as of `stylize`.")] = 1.0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Measure a style once; its file of 150 KB then serves in place of the picture.
 
@@ -78,6 +79,6 @@ def measure(
     """
     name = style.removeprefix(":")
     output = output or Path(name).with_suffix(ENDING)
-    check_writable(output, endings=(ENDING,))
+    check_writable(output, endings=(ENDING,), overwrite=overwrite)
     keep_style(style, output, style_scale=style_scale)
     sys.stdout.write(f"{output}\n")

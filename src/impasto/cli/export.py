@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from impasto.cli.flags import Overwrite
 from impasto.media.image import check_writable, write_bytes
 
 
@@ -20,6 +21,7 @@ def export(
         str | None,
         Parameter(help="Put this style into the graph; otherwise it takes any style as a row."),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a network as an ONNX graph for pictures of any size, and compare it with the network.
 
@@ -32,7 +34,7 @@ def export(
     from impasto.nets import export as graphs
     from impasto.nets import trained
 
-    check_writable(output, endings=(".onnx",))
+    check_writable(output, endings=(".onnx",), overwrite=overwrite)
     known = trained.bundled() if network == "multistyle" else trained.load(network)
     row = None if style is None else known.known(style)[trained.ROW][None]
     said = graphs.described(known.names, known.styles) if style is None else {"style": style}

@@ -7,6 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from impasto.cli.flags import Overwrite
+
 
 def methods() -> None:
     """List the methods of style transfer."""
@@ -49,6 +51,7 @@ def styles(
     ] = None,
     size: Annotated[int, Parameter(help="Long side in pixels.")] = 1024,
     seed: Annotated[int, Parameter(help="Another seed, another picture.")] = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """List the styles that are known by name, or paint one of ours to a file."""
     if name is None:
@@ -64,7 +67,7 @@ def styles(
 
     name = name.removeprefix(":")
     output = output or Path(f"{name}.png")
-    check_writable(output, long_side=size)
+    check_writable(output, long_side=size, overwrite=overwrite)
     write(opened(f":{name}@{seed}", long_side=size), output)
     sys.stdout.write(f"{output}\n")
 

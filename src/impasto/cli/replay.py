@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from impasto.cli.flags import Quiet
+from impasto.cli.flags import Overwrite, Quiet
 from impasto.cli.look import table
 from impasto.cli.main import say
 from impasto.cli.terminal import bar
@@ -70,6 +70,7 @@ def replay(
         bool,
         Parameter(negative=(), help="Go on although an input or a network is not what it was."),
     ] = False,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
     """Make a picture again from its recipe: the same bytes, or word of what has changed.
@@ -83,7 +84,7 @@ def replay(
     out = output or _free_name(picture)
     if out.resolve() in (picture.resolve(), *(Path(p).resolve() for p in finder.found)):
         raise OptionError(f"{out} would overwrite another picture of this run; rename it")
-    check_writable(out, long_side=max(job.result_size()))
+    check_writable(out, long_side=max(job.result_size()), overwrite=overwrite)
     with bar(quiet=quiet) as report:
         differ = again(recipe, job, out, changed=changed, report=report)
     if differ:

@@ -214,7 +214,7 @@ def paint(
     ] = None,
     trace: Annotated[
         Path | None,
-        Parameter(group=_WATCHING, help="Write all losses to this .csv, and a drawing beside it."),
+        Parameter(group=_WATCHING, help="Write all losses to this .csv, and a drawing of them beside it."),
     ] = None,
     quiet: Annotated[
         bool, Parameter(alias="-q", group=_WATCHING, negative=(), help="Say nothing on the way.")
@@ -351,7 +351,9 @@ def paint(
         check_apart(job, [out])
         long_side = max(job.result_size())
         check_writable(out, long_side=long_side, overwrite=overwrite or to_stream)
-        seen = Watch(out, preview=preview, every=every, trace=trace, quiet=quiet)
+        seen = Watch(
+            out, preview=preview, every=every, trace=trace, overwrite=overwrite, quiet=quiet
+        )
         return _one(job, seen, named=None if quiet or to_stream else out)
 
 

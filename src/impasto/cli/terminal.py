@@ -1,5 +1,6 @@
 """What is seen of a run while it runs: a bar, a preview, pictures on the way, the losses."""
 
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from impasto.core.errors import OptionError
+from impasto.core.errors import MediaError, OptionError
 from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
 from impasto.media import image as media
@@ -29,11 +30,12 @@ class Watch:
             deleted at the end.
         every: keep a picture of every n-th step beside the result.
         trace: a table of all losses; a drawing goes beside it.
+        overwrite: whether files that are there may be replaced.
         quiet: no bar.
 
     Raises:
         OptionError: `every` is below 1.
-        MediaError: a file cannot be written.
+        MediaError: a file cannot be written, or is there.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Watch:
         preview: Path | bool | None = None,
         every: int | None = None,
         trace: Path | None = None,
+        overwrite: bool = False,
         quiet: bool = False,
     ) -> None:
         if every is not None and every < 1:
@@ -53,15 +56,25 @@ class Watch:
         self.preview = preview if isinstance(preview, Path) else beside if preview else None
         self.losses: list[Progress] = []
         if self.preview:
-            check_writable(self.preview)
+            # One that is deleted at the end was left by a run that was killed.
+            check_writable(self.preview, overwrite=overwrite or self.passing)
         if trace:
-            check_writable(trace, endings=(".csv",))
+            check_writable(trace, endings=(".csv",), overwrite=overwrite)
+            check_writable(self._drawing(trace), overwrite=overwrite)
+        kept = re.compile(rf"{re.escape(out.stem)}-\d{{5,}}{re.escape(out.suffix)}")
+        for path in out.parent.iterdir() if every and not overwrite else ():
+            if kept.fullmatch(path.name):
+                raise MediaError(f"{path} exists; --overwrite replaces it")
 
     @property
     def files(self) -> list[Path]:
         """What will be written beside the result."""
-        drawn = [self.trace, self.trace.with_suffix(".png")] if self.trace else []
+        drawn = [self.trace, self._drawing(self.trace)] if self.trace else []
         return [*drawn, *([self.preview] if self.preview else [])]
+
+    @staticmethod
+    def _drawing(trace: Path) -> Path:
+        return trace.with_suffix(".loss.png")
 
     @contextmanager
     def running(self) -> Iterator[Report]:
@@ -81,7 +94,7 @@ class Watch:
                 self.preview.unlink(missing_ok=True)
         if self.trace:
             plot.write_csv(self.losses, self.trace)
-            plot.write_plot(self.losses, self.trace.with_suffix(".png"))
+            plot.write_plot(self.losses, self._drawing(self.trace))
 
     def _show(self, progress: Progress) -> None:
         if progress.image and self.preview:

@@ -127,7 +127,7 @@ class _Batch:
                 self._settle(item, lambda: Outcome(item, "finished"))
                 return
             item.out.parent.mkdir(parents=True, exist_ok=True)
-            check_writable(item.out, long_side=max(run.made_size))
+            check_writable(item.out, long_side=max(run.made_size), overwrite=True)
             run.report = partial(self.report, item)
             run.begin()
             self._settle(item, self._writer(run, item))

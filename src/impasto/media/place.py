@@ -67,7 +67,7 @@ def check_writable(
     *,
     endings: Sequence[str] = formats.ENDINGS,
     long_side: int = 0,
-    overwrite: bool = True,
+    overwrite: bool = False,
 ) -> None:
     """Refuse now what would fail after the work.
 
