@@ -45,7 +45,7 @@ def test_version(capsys):
     ("words", "sentence"),
     [
         ("stylise a.jpg", 'unknown command "stylise"; did you mean "stylize"?'),
-        ("--nonsense", 'unknown command "--nonsense"; the commands are stylize, '),
+        ("--nonsense", f'"--nonsense"; the commands are {", ".join(COMMANDS)}\n'),
         ("models petit", "there is no place for petit"),
         ("styles :no-such", "must be one of"),
         (
@@ -95,6 +95,10 @@ def test_styles_are_listed_and_painted(capsys):
     assert torch.equal(read("a.png"), from_array(paint(name, width=32, height=24, seed=5)))
     assert main(["styles", name, "--size", "32"]) == 0
     assert read(f"{name}.png").shape == (1, 3, 24, 32)
+    assert main(["styles", name, "--size", "32"]) == 2
+    known = next(iter(works()))
+    assert main(["styles", known, "-o", "known.png"]) == 0
+    assert torch.equal(read("known.png"), read(works()[known].rendering))
 
 
 @pytest.fixture
@@ -129,6 +133,19 @@ def test_a_result_is_judged_beside_the_trivial_answers(capsys, judge):
     assert lines[0].split()[:3] == ["answer", "style", "ratio"]
     assert [line.split()[0] for line in lines[1:]] == ["result", "content", "colours", "style"]
     assert lines[1].split()[1] == f"{said['result']['style']:.3f}"
+
+
+def test_a_judge_that_will_be_pleased_is_told_of(capsys, judge):
+    Image.new("RGB", (40, 30), "red").save("photo.png")
+    words = ["stylize", "photo.png", "--style", ":swirl", "--method", "gatys", "-q"]
+    words += ["--network", judge, "--iterations", "1", "--style-layers", "relu1_1"]
+    assert main([*words, "--content-layers", "relu2_1", "-o", "out.png"]) == 0
+    judged = ["--content", "photo.png", "--network", judge, "--style"]
+    assert main(["evaluate", "out.png", *judged, ":swirl"]) == 0
+    assert "out.png was made by looking with judge.safetensors" in capsys.readouterr().err
+    style = next(iter(works()))
+    assert main(["evaluate", "photo.png", *judged, style]) == 0
+    assert f"{style} stands for a rendering of ours" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes break in another way")

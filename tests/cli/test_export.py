@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from impasto.cli.main import main
 from impasto.nets.transformer import Slim
+from impasto.universal.palette import save_style
 
 
 @pytest.fixture
@@ -33,11 +34,33 @@ def test_a_network_is_exported_with_its_styles(file, capsys):
     assert json.loads(said["styles"]) == ["wave", "scream"]
 
 
+@pytest.mark.skipif(not find_spec("onnxscript"), reason="needs the packages of impasto[export]")
+def test_a_style_in_the_graph_is_as_strong_as_stylize_paints_it(file, capsys):
+    import onnxruntime
+
+    from impasto.nets import trained
+
+    known = trained.load("net.safetensors")
+    save_style("mine.style", known.known("scream"))
+    image = torch.rand((1, 3, 64, 72), generator=torch.Generator().manual_seed(0))
+    for words, strength in (
+        (["--style", "scream"], 0.5),
+        (["--style", "mine.style", "--strength", "0.25"], 0.25),
+    ):
+        assert main(["export", "net.safetensors", "-o", "net.onnx", "--overwrite", *words]) == 0
+        said = capsys.readouterr()
+        assert said.err == ""
+        (painted,) = onnxruntime.InferenceSession("net.onnx").run(None, {"image": image.numpy()})
+        row = torch.lerp(known.network.returning(), known.network.rows[2], strength)
+        assert torch.allclose(torch.from_numpy(painted), known.network(image, row[None]), atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         ("export net.safetensors -o net.bin", "net.bin must end in .onnx"),
         ("export net.safetensors -o a.onnx --style sea", "must be one of wave, scream; got 'sea'"),
+        ("export net.safetensors -o a.onnx --style sea --strength 2", "strength must be a number"),
         ("export none.safetensors -o a.onnx", "none.safetensors"),
     ],
 )

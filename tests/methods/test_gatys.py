@@ -393,6 +393,8 @@ def test_any_module_is_a_network_by_its_layer_names(eyes: VGG) -> None:
     usual = {"style_layers": ("relu1_1", "relu2_1"), "content_layers": ("relu2_1",)}
     chosen = paint(Hooked(module), iterations=3)
     assert torch.equal(chosen, paint(Hooked(module), **usual, iterations=3))
+    # A module as it is will do.
+    assert torch.equal(chosen, paint(module, iterations=3))
 
 
 @pytest.mark.skipif(not EXACT.is_file(), reason="the exact layers of VGG-19 are not here")

@@ -73,7 +73,7 @@ def test_regions_and_strength_are_kept_in_tiles(random_weights):
 def test_a_style_learnt_with_another_network_is_refused_with_the_way_out(random_weights):
     known = trained.bundled().known("a")
     other = known | {trained.MAKER: known[trained.MAKER] ^ 1}
-    with pytest.raises(OptionError, match="learnt with another: learn it again"):
+    with pytest.raises(OptionError, match="learnt with another: put that beside it"):
         load("multistyle")().prepare([Style(None, measured=other)], generator=torch.Generator())
     with pytest.raises(OptionError, match="takes the styles that its network was trained for"):
         load("multistyle")().prepare([Style(None, measured={})], generator=torch.Generator())

@@ -4,16 +4,22 @@ from typing import Any
 
 import pytest
 import torch
+from skimage import data
 from torch import Tensor
 
 from impasto.core.contract import Frame, Style
 from impasto.core.errors import OptionError
 from impasto.core.options import build
+from impasto.media.image import from_array
 from impasto.methods.wct import WCT
 from impasto.nets import decoder, zoo
 from impasto.nets.decoder import RETURNED
 from impasto.ops.resample import resize
+from impasto.ops.stats import RANK
 from impasto.universal import matching
+
+BUNDLED = zoo.load
+"""Before random weights take its place."""
 
 pytestmark = pytest.mark.usefixtures("random_weights")
 
@@ -69,6 +75,25 @@ def test_features_get_the_mean_and_covariance_of_the_style(
     wanted = moments(zoo.load("petit")(STYLES[0].image, [tap])[tap])
     assert far(mean, wanted[0]) < 1e-3
     assert far(covariance, wanted[1]) < 1e-3
+
+
+@pytest.mark.parametrize("level", [1, 2, 3, 4, 5])
+def test_so_do_those_of_the_bundled_network_in_what_the_content_varies(
+    level: int, decoded: list[Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = BUNDLED("petit")
+    monkeypatch.setattr(zoo, "load", lambda *_, **__: network)
+    monkeypatch.setattr(matching, "roughened", lambda image, **_: image)
+    content, style = from_array(data.astronaut()), resize(from_array(data.coffee()), (352, 512))
+    tap = f"relu{level}_1"
+    paint(Style(style), content=content, levels=(level,))
+    mean, covariance = moments(decoded[0])
+    values, vectors = torch.linalg.eigh(moments(network(content, [tap])[tap])[1])
+    varied = vectors[:, values > RANK * values[-1]]
+    assert varied.shape[1] > 15
+    wanted = moments(network(style, [tap])[tap])
+    assert far(varied.T @ mean, varied.T @ wanted[0]) < 1e-3
+    assert far(varied.T @ covariance @ varied, varied.T @ wanted[1] @ varied) < 1e-3
 
 
 def test_a_blend_is_that_of_the_coloured_features(decoded: list[Tensor]) -> None:

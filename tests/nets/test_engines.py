@@ -139,9 +139,11 @@ def test_the_same_network_is_the_same_graph_and_tells_nothing_of_this_machine(ne
 
 
 def test_styles_are_described_by_their_rows(network):
-    said = export.described(["a", "b"], network.rows[1:])
+    said = export.described(["a", "b"], network.rows[1:], network.returning())
     assert json.loads(said["styles"]) == ["a", "b"]
     assert torch.allclose(torch.tensor(json.loads(said["rows"])), network.rows[1:], atol=1e-6)
+    returning = torch.tensor(json.loads(said["returning"]))
+    assert torch.equal(returning, network.returning())
 
 
 @runs_graphs

@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
+from impasto.cli.terminal import bar
 from impasto.core.errors import OptionError, WeightsError
 from impasto.nets import fetch as fetching
 from impasto.nets import zoo
@@ -565,6 +566,16 @@ def test_the_first_use_downloads_and_converts_and_the_second_does_neither(cache,
     vgg19.status = 500
     assert_is_narrow_vgg19(load("vgg19"))
     assert vgg19.asked == [None]
+
+
+def test_a_download_is_seen_where_the_work_is_seen(vgg19, web, capsys):
+    with bar(quiet=False):
+        load("vgg19")
+    assert re.search(r"^100%  download 0 of 0 MB", capsys.readouterr().err, re.MULTILINE)
+    zoo.cache_folder().joinpath("narrow.safetensors").unlink()
+    with bar(quiet=True):
+        load("vgg19")
+    assert capsys.readouterr().err == ""
 
 
 def test_weights_are_kept_in_half_precision(cache, vgg19):

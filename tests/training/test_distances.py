@@ -1,5 +1,6 @@
 import math
 
+import pytest
 import torch
 
 from impasto.losses.content import Content
@@ -13,6 +14,7 @@ from impasto.training.distances import (
     SHIFT,
     far,
     grams,
+    lattice,
     psnr,
     rhythm,
     rhythm_far,
@@ -103,6 +105,26 @@ def test_a_weave_is_heard_however_faint():
         assert float(rough[0, SHIFT, 6].abs()) < 0.1
         assert float(rhythm_far(woven, rough)) > 0.9
     assert float(rhythm_far(woven, woven)) == 0
+
+
+def test_a_lattice_is_what_every_cell_has():
+    generator = torch.Generator().manual_seed(0)
+    cell = torch.rand((1, 3, 4, 4), generator=generator) - 0.5
+    slope = torch.linspace(0.2, 0.8, 64).view(1, 1, 64, 1).expand(1, 3, 64, 64)
+    noise = torch.rand((1, 3, 64, 64), generator=generator) - 0.5
+    grid = cell.repeat(1, 1, 16, 16)
+    assert float(lattice(0.5 + grid, period=4)) > 0.99
+    assert float(lattice(slope, period=4)) < 1e-6
+    # Of white noise one in as many as there are cells.
+    assert float(lattice(0.5 + noise, period=4)) == pytest.approx(1 / 15**2, rel=0.5)
+    # As much energy of a grid as of noise, whatever lies below both, and seen in that period only.
+    both = slope + noise + grid * noise.std() / cell.std()
+    assert float(lattice(both, period=4)) == pytest.approx(0.5, abs=0.05)
+    assert float(lattice(both, period=8)) == pytest.approx(0.5, abs=0.05)
+    assert float(lattice(both, period=5)) < 0.02
+    x = torch.full((2, 3, 16, 16), 0.5).requires_grad_()
+    (gradient,) = torch.autograd.grad(lattice(x, period=8).sum(), x)
+    assert gradient.isfinite().all()
 
 
 def test_thin_and_flat_pictures_have_a_rhythm_too():

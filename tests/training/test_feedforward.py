@@ -9,7 +9,9 @@ from safetensors.torch import load_file
 
 from impasto.core.errors import OptionError
 from impasto.core.options import build
-from impasto.media.image import write
+from impasto.jobs.perform import perform
+from impasto.jobs.spec import Job
+from impasto.media.image import read, write
 from impasto.methods.gatys import content_weight
 from impasto.nets import trained, zoo
 from impasto.nets.trained import MAKER, ROW
@@ -174,6 +176,21 @@ def test_one_more_style_leaves_the_others_as_they_are(folders):
     assert min(float((measured[ROW] - row).abs().max()) for row in known.styles) > 1e-3
     after = load_file(kept)
     assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_what_was_trained_paints_by_its_style_files(folders):
+    path = _feed(folders, steps=3)
+    known = trained.load(path)
+    photo = folders / "photos" / "photos-0.png"
+    one, other = (str(path.with_name(f"styles-{i}.style")) for i in range(2))
+    for styles, weights in (([other], [1.0]), ([one, other], [0.25, 0.75])):
+        job = Job(photo, list(zip(styles, weights, strict=True)), options={"strength": 0.3})
+        rows = known.styles[-len(styles) :]
+        row = known.mixed(rows, torch.tensor(weights), strength=0.3)
+        assert torch.equal(perform(job), trained.paint(known.network, read(photo), row))
+    path.rename(path.with_name("moved.safetensors"))
+    with pytest.raises(OptionError, match="put that beside it as network"):
+        perform(job)
 
 
 def test_nothing_but_the_row_learns(folders, monkeypatch):

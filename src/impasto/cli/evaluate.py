@@ -2,17 +2,23 @@
 
 import json
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated
 
 import torch
 from cyclopts import Parameter
 
 from impasto.cli.look import table
-from impasto.core.errors import OptionError
+from impasto.cli.main import say
+from impasto.cli.terminal import bar
+from impasto.core.errors import ImpastoError, OptionError
 from impasto.evaluate.compare import judge
+from impasto.jobs.replay import recipe_of
 from impasto.jobs.sources import opened
 from impasto.media.image import read
 from impasto.nets import zoo
+from impasto.nets.gallery import works
 
 
 def evaluate(
@@ -39,9 +45,12 @@ def evaluate(
     if not 0.1 <= style_scale <= 10:
         raise OptionError(f"style_scale must be a number from 0.1 to 10; got {style_scale:g}")
     result = read(out)
+    _warn(out, style, network)
     side = max(result.shape[2:])
     pictures = opened(content, long_side=side), opened(style, long_side=round(side * style_scale))
-    judging = zoo.load(network)
+    model = zoo.models().get(network)
+    with bar(quiet=model is None or model.status != "to download"):
+        judging = zoo.load(network)
     # As VGG was trained; reflection is for pictures that are optimised.
     judging.padding = "zeros"
     verdict = judge(
@@ -56,3 +65,12 @@ def evaluate(
         sys.stdout.write(f"{json.dumps(verdict.as_dict(), indent=2)}\n")
     else:
         table(verdict.table())
+
+
+def _warn(out: str, style: str, network: str) -> None:
+    """Say where the figures will flatter."""
+    with suppress(ImpastoError):
+        if network in recipe_of(Path(out)).networks:
+            say(f"{out} was made by looking with {network}, which will be pleased with it")
+    if style in works():
+        say(f"{style} stands for a rendering of ours here; name the painting to judge by it")

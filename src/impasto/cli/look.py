@@ -53,9 +53,13 @@ def styles(
     seed: Annotated[int, Parameter(help="Another seed, another picture.")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """List the styles that are known by name, or paint one of ours to a file."""
+    """List the styles that are known by name, or paint one to a file.
+
+    Of a style that a network learnt after a painting it is our rendering: a photograph painted so.
+    """
+    from impasto.nets.gallery import works
+
     if name is None:
-        from impasto.nets.gallery import works
         from impasto.painted import describe, names
 
         table((work.name, f"{work.painter}: {work.about}") for work in works().values())
@@ -68,7 +72,7 @@ def styles(
     name = name.removeprefix(":")
     output = output or Path(f"{name}.png")
     check_writable(output, long_side=size, overwrite=overwrite)
-    write(opened(f":{name}@{seed}", long_side=size), output)
+    write(opened(name if name in works() else f":{name}@{seed}", long_side=size), output)
     sys.stdout.write(f"{output}\n")
 
 

@@ -30,7 +30,7 @@ COMMANDS = {
     "texture": ("impasto.cli.texture:texture", "Make more of a texture, from a sample of it."),
     "export": ("impasto.cli.export:export", "Write a network that paints as an ONNX graph."),
     "methods": ("impasto.cli.look:methods", "List the methods of style transfer."),
-    "models": ("impasto.cli.look:models", "List the feature networks."),
+    "models": ("impasto.cli.look:models", "List the networks that look, decode and paint."),
     "styles": (
         "impasto.cli.look:styles",
         "List the styles that are painted by code, or paint one.",
@@ -120,6 +120,8 @@ def _app() -> App:
 
 def _sentence(text: str) -> str:
     """What cyclopts says, in the form of our own sentences."""
+    # It names the first few commands.
+    text = re.sub(r"(Available commands: ).*, \.+$", rf"\1{', '.join(COMMANDS)}", text.strip())
     for pattern, ours in _FORMS:
         text = re.sub(pattern, ours, text, flags=re.IGNORECASE)
     # CONTENT stays as it is.

@@ -1,5 +1,6 @@
 """`impasto stylize`: words to one job, and its picture to a file."""
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -8,7 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any, cast
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, Group, Parameter, UnknownOptionError
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -20,7 +21,7 @@ from impasto.cli.plan import plan
 from impasto.cli.streams import STREAM, streamed
 from impasto.cli.terminal import Watch
 from impasto.core.errors import Interrupted, OptionError
-from impasto.jobs.control import over
+from impasto.jobs.control import fields_of, over, refusal
 from impasto.jobs.folders import found, is_folder, is_many
 from impasto.jobs.memory import parse
 from impasto.jobs.output import Output
@@ -30,7 +31,7 @@ from impasto.jobs.replay import settings_of
 from impasto.jobs.sources import listed, weighed
 from impasto.jobs.spec import Job
 from impasto.media.place import check_writable
-from impasto.methods import DEFAULT, load
+from impasto.methods import DEFAULT, load, names
 from impasto.wrappers.controls import Controls
 
 NEEDED = Group("What most people need", sort_key=1)
@@ -84,9 +85,22 @@ def run_with_method(
         default_parameter=Parameter(show_default=shown),
     )
     command["--help"].show = False
-    model = cast("type[BaseModel]", load(_method(tokens)))
+    method = _method(tokens)
+    model = cast("type[BaseModel]", load(method))
     command.default(with_flags(function, model, Controls, group=group_of))
-    return run(command, tokens)
+    try:
+        return run(command, tokens)
+    except UnknownOptionError as error:
+        raise _elsewhere(method, str(error)) or error from None
+
+
+def _elsewhere(method: str, said: str) -> OptionError | None:
+    """The refusal of an option that only other methods have."""
+    found = re.search(r"--([a-z][\w-]*)", said)
+    option = found[1].replace("-", "_") if found else ""
+    if option and any(option in fields_of(name) for name in names()):
+        return OptionError(f"{refusal(method, option)}; choose by --method")
+    return None
 
 
 def _method(tokens: Sequence[str]) -> str:
@@ -214,7 +228,9 @@ def paint(
     ] = None,
     trace: Annotated[
         Path | None,
-        Parameter(group=_WATCHING, help="Write all losses to this .csv, and a drawing of them beside it."),
+        Parameter(
+            group=_WATCHING, help="Write all losses to this .csv, and a drawing of them beside it."
+        ),
     ] = None,
     quiet: Annotated[
         bool, Parameter(alias="-q", group=_WATCHING, negative=(), help="Say nothing on the way.")

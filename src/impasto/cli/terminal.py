@@ -4,7 +4,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from impasto.core.tensors import Image
 from impasto.media import image as media
 from impasto.media import plot
 from impasto.media.place import check_writable
+from impasto.nets.fetch import metered
 from impasto.ops.resample import fit, resize
 
 PREVIEW_SIDE = 512
@@ -116,14 +117,25 @@ class Watch:
 
 @contextmanager
 def bar(*, quiet: bool) -> Iterator[Report]:
-    """A report that draws a bar on stderr, or writes a line now and then where that is a file."""
-    if quiet:
-        yield silent
-    elif sys.stderr.isatty():
-        with _rich_bar() as report:
-            yield report
-    else:
-        yield _limited(_line, seconds=LINE_SECONDS)
+    """A report that draws a bar on stderr, or writes a line now and then where that is a file.
+
+    It is told of downloads as well.
+    """
+    with ExitStack() as stack:
+        if quiet:
+            report = silent
+        elif sys.stderr.isatty():
+            report = stack.enter_context(_rich_bar())
+        else:
+            report = _limited(_line, seconds=LINE_SECONDS)
+
+        def arrived(done: int, total: int | None) -> None:
+            of = f" of {total / 1e6:.0f}" if total else ""
+            share = done / total if total else 0.0
+            report(Progress(f"download {done / 1e6:.0f}{of} MB", share))
+
+        stack.enter_context(metered(arrived))
+        yield report
 
 
 def _together(*reports: Report) -> Report:

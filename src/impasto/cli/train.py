@@ -230,7 +230,8 @@ def upscaler(
 
 
 def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """Of this process; it has met the others that train with it."""
+    return ranks.join(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def _run(training: Callable[[Report], Path], *, out: Path, quiet: bool) -> int:
@@ -245,7 +246,8 @@ def _run(training: Callable[[Report], Path], *, out: Path, quiet: bool) -> int:
         how = "goes on from the last checkpoint" if kept else "begins anew"
         say(f"stopped; the same command {how}")
         return STOPPED
-    sys.stdout.write(f"{weights}\n")
+    if ranks.rank() == 0:
+        sys.stdout.write(f"{weights}\n")
     return 0
 
 

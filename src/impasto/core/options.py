@@ -13,6 +13,8 @@ M = TypeVar("M", bound=BaseModel)
 
 ADVANCED: dict[str, Any] = {"json_schema_extra": {"advanced": True}}
 """For a `Field` that few people need: it is shown apart."""
+LONGEST = 80
+"""Characters of a value in a refusal."""
 _KINDS = {bool: "yes or no", int: "a whole number", float: "a number"}
 _PLURALS = {int: "whole numbers", float: "numbers"}
 
@@ -88,4 +90,10 @@ def _sentence(model: type[BaseModel], error: ValidationError) -> str:
     if name not in model.model_fields:
         return first["msg"].removeprefix("Value error, ")
     field = model.model_fields[name]
-    return f"{name} must be {accepts(field)}; got {first['input']!r}"
+    return f"{name} must be {accepts(field)}; got {_shown(first['input'])}"
+
+
+def _shown(value: object) -> str:
+    """A value on one line that is not too long."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

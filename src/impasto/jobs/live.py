@@ -185,8 +185,10 @@ class Palette:
         self.generator = generator(job.seed)
         self.steps = round(1 / STEP) if method.mixes else 1
         self.place = 0
-        self.strength: int = round(STRENGTHS * self.method.strength)
-        self._made: tuple[tuple[int, int], Stylizer] | None = None
+        self.strength: float = self.method.strength
+        self._made: tuple[tuple[int, float], Stylizer] | None = None
+        for style in self.styles:  # Refused now and not when a key asks for it.
+            method.prepare([style], generator=self.generator)
 
     def press(self, key: str) -> None:
         """Change place or strength; another key does nothing."""
@@ -197,7 +199,8 @@ class Palette:
                 self.place += 1 if key == "." else -1
             case "up" | "down":
                 change = 1 if key == "up" else -1
-                self.strength = min(STRENGTHS, max(0, self.strength + change))
+                step = round(STRENGTHS * self.strength) + change
+                self.strength = min(STRENGTHS, max(0, step)) / STRENGTHS
             case _ if key.isdecimal() and 1 <= int(key) <= len(self.styles):
                 self.place = (int(key) - 1) * self.steps
             case _:
@@ -210,14 +213,14 @@ class Palette:
         parts = [
             f"{share:.0%} {name}" if share < 1 else name for name, share in self._mixed(self.names)
         ]
-        return f"{' + '.join(parts)}  strength {self.strength / STRENGTHS:.1f}"
+        strength = f"{self.strength:.2f}".removesuffix("0")
+        return f"{' + '.join(parts)}  strength {strength}"
 
     def paint(self, image: Image) -> Image:
         """A frame as it is to be seen now, (1, 3, H, W)."""
         wanted = self.place, self.strength
         if self._made is None or self._made[0] != wanted:
-            options = {"strength": self.strength / STRENGTHS}
-            method = self.method.model_copy(update=options)
+            method = self.method.model_copy(update={"strength": self.strength})
             styles = [replace(style, weight=share) for style, share in self._mixed(self.styles)]
             self._made = wanted, method.prepare(styles, generator=self.generator)
         return self._made[1](Frame(image))

@@ -14,6 +14,7 @@ from impasto.jobs.sources import opened
 from impasto.jobs.spec import Job
 from impasto.media.image import Source
 from impasto.nets import trained, zoo
+from impasto.nets.fetch import digest
 from impasto.nets.gallery import works
 from impasto.universal.method import LONGEST
 from impasto.universal.palette import ENDING, load_style
@@ -87,10 +88,19 @@ def known(source: Source) -> Mapping[str, Tensor]:
         return trained.bundled().known(source)
     file = Path(source) if isinstance(source, str | Path) else Path()
     if file.suffix.lower() == ENDING:
-        return load_style(file)
+        return _with_network(load_style(file), file.with_name(trained.FILE))
     if file.suffix.lower() in trained.ENDINGS:
         return trained.load(file).network.state_dict()
     return {}
+
+
+def _with_network(measured: dict[str, Tensor], path: Path) -> Mapping[str, Tensor]:
+    """What was learnt of a style, with the network beside it if it was learnt with that."""
+    maker = measured.get(trained.MAKER)
+    if maker is None or not path.is_file() or digest(path) != trained.hexadecimal(maker):
+        return measured
+    zoo.note({path.name: digest(path)})
+    return {**trained.load(path).network.state_dict(), **measured}
 
 
 def has_picture(source: Source) -> bool:

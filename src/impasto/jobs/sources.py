@@ -2,18 +2,19 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from impasto.core.errors import OptionError
+from impasto.core.errors import MediaError, OptionError
 from impasto.core.tensors import Image
 from impasto.media import large
 from impasto.media.image import LIMIT, Source, from_array, measure
 from impasto.media.image import load as read
 from impasto.nets.gallery import works
 from impasto.ops.resample import fit, resize
-from impasto.painted import paint
+from impasto.painted import names, paint
 from impasto.tiles import Held
 from impasto.tiles import Source as Strips
 
@@ -37,7 +38,7 @@ def opened(source: Source, *, long_side: int) -> Image:
     if is_painted(source):
         return _painted(str(source), long_side=long_side)
     if isinstance(source, str | Path):
-        height, width = large.measure(source)
+        height, width = _measured(source)
         if height * width > LIMIT:
             height, width = fit(height, width, long_side=2 * long_side)
             return large.Reader(source, size=(height, width)).strip(0, height)
@@ -122,7 +123,22 @@ def measured(source: Source) -> tuple[int, int]:
     """
     if is_painted(source):
         return _PAINTED
-    return large.measure(source) if isinstance(source, str | Path) else measure(source)
+    return _measured(source) if isinstance(source, str | Path) else measure(source)
+
+
+def _measured(source: str | Path) -> tuple[int, int]:
+    """Height and width of a file; what is none may be a slip of the pen."""
+    said = str(source)
+    if "://" in said:
+        raise MediaError(f"{said} is an address of the web; get the picture first, then name it")
+    try:
+        return large.measure(source)
+    except MediaError:
+        known = [*works(), *(f":{name}" for name in names())]
+        near = [f":{said}"] if f":{said}" in known else get_close_matches(said, known, 1, 0.75)
+        if not near or Path(said).exists():
+            raise
+        raise MediaError(f"{said} does not exist; did you mean {near[0]}?") from None
 
 
 def is_painted(source: Source) -> bool:

@@ -17,7 +17,7 @@ from torch import Tensor
 from impasto import methods
 from impasto.core.contract import Cost, Frame, InPasses, Pass, Style, Stylizer, Task
 from impasto.core.options import Options
-from impasto.core.progress import Report, silent
+from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
 from impasto.nets.trained import ROW, is_network
 
@@ -98,5 +98,8 @@ class _Refined:
 
     def __call__(self, frame: Frame, *, report: Report = silent) -> Image:
         if frame.start is None:
-            frame = replace(frame, start=self.draft(frame))
+            draft = self.draft(frame)
+            height, width = draft.shape[2:]
+            report(Progress("draft", 0.0, size=(height, width), image=draft.clone))
+            frame = replace(frame, start=draft)
         return self.finish(frame, report=report)

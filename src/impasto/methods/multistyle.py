@@ -47,8 +47,7 @@ class MultiStyle(FeedForward):
             OptionError: no style, or one that the network was not trained for.
             WeightsError: the weights cannot be had.
         """
-        bundled = self.weights == "multistyle"
-        known = trained.bundled() if bundled else trained.load(self.weights)
+        known = self._trained(styles)
         rows = _rows(styles, known)
         network = known.network
         if network.rows.device != rows.device:
@@ -60,6 +59,17 @@ class MultiStyle(FeedForward):
             return [known.mixed(rows[g], weights[g], strength=self.strength) for g in groups]
 
         return self.painter(network, rows=mixed, finish=_laid)
+
+    def _trained(self, styles: Sequence[Style]) -> Trained:
+        """The network that is named, or else that which lies beside a style, or the bundled one."""
+        if self.weights != "multistyle":
+            return trained.load(self.weights)
+        for known in (style.measured or {} for style in styles):
+            if ROW in known and trained.is_network(known):
+                state = {key: value for key, value in known.items() if key not in (ROW, MAKER)}
+                names = [""] * (len(state["rows"]) - 1)
+                return trained.build(state, names=names, sha256=trained.hexadecimal(known[MAKER]))
+        return trained.bundled()
 
 
 def _laid(frame: Frame, paintings: Sequence[Image]) -> Image:
@@ -84,8 +94,8 @@ def _rows(styles: Sequence[Style], trained: Trained) -> Tensor:
         if ROW in measured and not torch.equal(measured[MAKER].cpu(), trained.sha256):
             raise OptionError(
                 "a style of multistyle goes with the network it was learnt with, and one of these "
-                "was learnt with another: learn it again by impasto train multistyle --add-style, "
-                "or name its network by --weights"
+                "was learnt with another: put that beside it as network.safetensors, name it by "
+                "--weights, or learn the style again by impasto train multistyle --add-style"
             )
         if ROW not in measured:
             raise OptionError(

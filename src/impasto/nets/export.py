@@ -82,15 +82,22 @@ def export(
     program.save(str(path))
 
 
-def described(names: Sequence[str], rows: Tensor) -> dict[str, str]:
-    """Metadata of a graph that takes rows: the styles' names, and their rows as lists of numbers.
+def described(names: Sequence[str], rows: Tensor, returning: Tensor) -> dict[str, str]:
+    """Metadata of a graph that takes rows: the styles' names, and all rows as lists of numbers.
 
     Args:
         names: of the styles.
         rows: (S, R).
+        returning: (R,), the row that returns the picture.
     """
-    numbers = [[float(f"{value:.7g}") for value in row] for row in rows.tolist()]
-    return {"styles": json.dumps(list(names)), "rows": json.dumps(numbers)}
+    numbers = [
+        [float(f"{value:.9g}") for value in row] for row in torch.stack([*rows, returning]).tolist()
+    ]
+    return {
+        "styles": json.dumps(list(names)),
+        "rows": json.dumps(numbers[:-1]),
+        "returning": json.dumps(numbers[-1]),
+    }
 
 
 def check(network: Transformer, path: str | Path, *, row: Tensor | None = None) -> float:
@@ -139,14 +146,16 @@ def need(*packages: str, extra: str) -> None:
 @contextmanager
 def _silence() -> Iterator[None]:
     """The exporter says what it finds missing and outdated in itself; none of it is for users."""
-    talker = logging.getLogger("torch.onnx")
-    level = talker.level
-    talker.setLevel(logging.CRITICAL)
+    talkers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [talker.level for talker in talkers]
+    for talker in talkers:
+        talker.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings(action="ignore"):
             yield
     finally:
-        talker.setLevel(level)
+        for talker, level in zip(talkers, levels, strict=True):
+            talker.setLevel(level)
 
 
 def _forget_origins(model) -> None:

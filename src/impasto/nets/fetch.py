@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from impasto.core.errors import WeightsError
@@ -20,6 +21,19 @@ def silent(done: int, total: int | None) -> None:
     """A meter that says nothing."""
 
 
+_meter: ContextVar[Meter] = ContextVar("_meter", default=silent)
+
+
+@contextmanager
+def metered(meter: Meter) -> Iterator[None]:
+    """Inside, every download that has no meter of its own tells this one."""
+    token = _meter.set(meter)
+    try:
+        yield
+    finally:
+        _meter.reset(token)
+
+
 def cache_folder() -> Path:
     """Where downloads are kept: the user's cache folder, or what IMPASTO_CACHE names."""
     import platformdirs
@@ -28,7 +42,7 @@ def cache_folder() -> Path:
     return Path(chosen).expanduser()
 
 
-def fetch(url: str, path: Path, *, sha256: str, report: Meter = silent) -> Path:
+def fetch(url: str, path: Path, *, sha256: str, report: Meter | None = None) -> Path:
     """The file of this URL at `path`, downloaded unless it lies there, checked in either case.
 
     Of several processes that ask at once, one downloads. What was cut stays beside it as `….part`
@@ -38,7 +52,7 @@ def fetch(url: str, path: Path, *, sha256: str, report: Meter = silent) -> Path:
         url: what to download.
         path: where to keep it; its folder is made.
         sha256: the digest in hexadecimal, or its first characters.
-        report: is told of every piece that arrives.
+        report: is told of every piece that arrives; by default whom `metered` names.
 
     Raises:
         WeightsError: the server refuses or cannot be reached; the digest is wrong (what was
@@ -49,7 +63,7 @@ def fetch(url: str, path: Path, *, sha256: str, report: Meter = silent) -> Path:
             check(path, sha256=sha256, remedy="remove it to download it again")
             return path
         try:
-            _download(url, part, report)
+            _download(url, part, report or _meter.get())
         except _Refused as refusal:
             raise WeightsError(
                 f"cannot download the network ({refusal}); "

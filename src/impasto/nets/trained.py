@@ -22,6 +22,8 @@ ROW, MAKER = "transformer.row", "transformer.sha256"
 BUNDLED = "multistyle"
 ENDINGS = (".pth", ".pt", ".safetensors")
 """Of files that hold a network."""
+FILE = "network.safetensors"
+"""What a training calls its network. A style that was learnt with it is looked for beside it."""
 SMALLEST = 16
 """Pixels of the shortest side that a network is shown."""
 MARGIN = 8
@@ -49,6 +51,8 @@ class Trained:
         Raises:
             OptionError: the network has no such style.
         """
+        if self.names == ("",):
+            raise OptionError(f"the network knows one style, which has no name; got {name!r}")
         if name not in self.names:
             raise OptionError(f"style must be one of {', '.join(self.names)}; got {name!r}")
         return {ROW: self.styles[self.names.index(name)], MAKER: self.sha256}
@@ -140,6 +144,11 @@ def build(
         raise WeightsError(f"the weights hold {len(network.rows)} rows for {len(names)} styles")
     made_of = torch.tensor(list(bytes.fromhex(sha256)), dtype=torch.uint8)
     return Trained(network.eval().requires_grad_(False), names, made_of)
+
+
+def hexadecimal(sha256: Tensor) -> str:
+    """A digest of 32 bytes as it is written."""
+    return bytes(int(value) for value in sha256).hex()
 
 
 def is_network(state: Mapping[str, Tensor]) -> bool:

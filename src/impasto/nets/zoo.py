@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from impasto.core.errors import OptionError, WeightsError
-from impasto.nets.fetch import Meter, build, cache_folder, check, digest, fetch, recorded, silent
+from impasto.nets.fetch import Meter, build, cache_folder, check, digest, fetch, recorded
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -122,7 +122,7 @@ def painters() -> dict[str, Model]:
 
 
 def load(
-    name_or_path: str | Path, *, pooling: "Pooling | None" = None, report: Meter = silent
+    name_or_path: str | Path, *, pooling: "Pooling | None" = None, report: Meter | None = None
 ) -> "VGG":
     """A network with its weights, frozen and ready to look at pictures.
 
@@ -142,7 +142,7 @@ def load(
         name_or_path: a key of `models()` or a file.
         pooling: "max" or "average"; None is what the network was trained with. One that was
             trained with both has no choice.
-        report: is told of a download's progress.
+        report: is told of a download's progress, as of `fetch`.
 
     Raises:
         OptionError: no such name or file, or no such pooling.
@@ -175,7 +175,7 @@ def load_decoder(name: str) -> "dict[str, Tensor]":
     model = decoders().get(name)
     if model is None:
         raise WeightsError(f"no decoder for {name} comes with this version of impasto")
-    path = _of_model(model, silent)
+    path = _of_model(model)
     state, metadata = tensors(path)
     if json.loads(metadata.get("eyes", '""')) != models()["petit"].sha256:
         raise WeightsError(f"{path} was trained for another version of petit; train it again")
@@ -194,7 +194,7 @@ def load_painter(name: str) -> "tuple[dict[str, Tensor], dict[str, str]]":
     model = painters().get(name)
     if model is None:
         raise WeightsError(f"no network for {name} comes with this version of impasto")
-    return tensors(_of_model(model, silent))
+    return tensors(_of_model(model))
 
 
 def fingerprint(name_or_path: str | Path) -> str:
@@ -225,7 +225,7 @@ def _pooling(name: str) -> "Pooling":
     return cast("Pooling", name)
 
 
-def _of_model(model: Model, report: Meter) -> Path:
+def _of_model(model: Model, report: Meter | None = None) -> Path:
     path = model.path
     note({model.name: model.sha256})
     if model.kind == "download":
@@ -236,7 +236,7 @@ def _of_model(model: Model, report: Meter) -> Path:
     return path
 
 
-def _convert(model: Model, part: Path, report: Meter) -> None:
+def _convert(model: Model, part: Path, report: Meter | None) -> None:
     """Write our safetensors file from torchvision's, which is downloaded if it is not there.
 
     A download is deleted afterwards, since most of it is the classifier; a file that was put there

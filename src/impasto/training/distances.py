@@ -84,6 +84,28 @@ def rhythm_far(found: Tensor, wanted: Tensor) -> Tensor:
     return (found - wanted).square().sum((1, 2)) / size.clamp_min(1e-6)
 
 
+def lattice(x: Tensor, *, period: int) -> Tensor:
+    """How much of the finest detail is the same in every cell of a grid: (N,), from 0 to 1.
+
+    A network that makes a picture larger by whole factors can give each place of a cell its own
+    brightness (Odena, Dumoulin and Olah, "Deconvolution and Checkerboard Artifacts", Distill 2016).
+    It is the energy of the mean cell over that of all, both without what is coarser than a cell.
+
+    Args:
+        x: (N, 3, H, W) in [0, 1], of at least two cells a side; its corner is that of a cell.
+        period: side of a cell in pixels.
+    """
+    # A mean over a whole cell is free of the grid wherever it lies.
+    coarse = F.avg_pool2d(x, period, 1)
+    left = period // 2
+    height, width = (side // period * period for side in coarse.shape[2:])
+    fine = (x[..., left:, left:][..., :height, :width] - coarse[..., :height, :width]).float()
+    cell = fine.unflatten(2, (-1, period)).unflatten(4, (-1, period)).mean((2, 4))
+    # A slope leaves the same rest everywhere.
+    cell = cell - cell.mean((2, 3), keepdim=True)
+    return cell.square().mean((1, 2, 3)) / (fine.square().mean((1, 2, 3)) + FAINT**2)
+
+
 def _smoothed(x: Tensor, side: int) -> Tensor:
     edge = side // 2
     # Reflection needs more than `edge` pixels along a side; where there are fewer, they repeat.

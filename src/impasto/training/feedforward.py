@@ -9,11 +9,14 @@ ICLR 2017 (many styles in one network). Ours:
    shifts lie s of the way from there to the style, and the content weighs as for `gatys` at s.
 3. Some pictures are painted in a mixture of two styles, whose Gram matrices are mixed alike.
 4. Fine detail must not repeat more than it does in the style: else what is flat gets a weave.
-5. No place may stand out in a map: else a spot in which all channels peak takes most of what they
+5. Nothing may repeat in the grid that enlarging by whole factors leaves (Odena, Dumoulin and Olah,
+   "Deconvolution and Checkerboard Artifacts", Distill 2016).
+6. No place may stand out in a map: else a spot in which all channels peak takes most of what they
    are normalised by, and shows in the sky (Karras et al., "Analyzing and Improving the Image
    Quality of StyleGAN", CVPR 2020, section 2).
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,17 +39,16 @@ from impasto.losses.statistics import Grain
 from impasto.media import image as media
 from impasto.nets import zoo
 from impasto.nets.fetch import digest
-from impasto.nets.trained import load
+from impasto.nets.trained import FILE, MAKER, ROW, load
 from impasto.nets.transformer import EPSILON, Norm, Paper, Slim, Transformer
 from impasto.nets.vgg import VGG, bfloat16_is_fast
 from impasto.ops.resample import fit, resize
-from impasto.training import ranks
 from impasto.training.data import Crops, anywhere, listed, pictures, split
-from impasto.training.distances import far, grams, rhythm, rhythm_far, seen, style_far
+from impasto.training.distances import far, grams, lattice, rhythm, rhythm_far, seen, style_far
 from impasto.training.loop import Course, train
 from impasto.training.sheet import squares
+from impasto.universal.palette import ENDING, save_style
 
-FILE = "network.safetensors"
 LAYERS = STYLE_LAYERS[:4]
 """Where the style is seen, in four stages as in Johnson et al.: what a network learns of the fifth
 it loses in the others."""
@@ -65,6 +67,8 @@ WIDER = 2
 larger a picture, the more of it is flat, and the more a spot can take."""
 PEAK = 8.0
 """Deviations from the mean of a map up to which nothing stands out."""
+CELL = 4
+"""Side of the grid that must not show: both networks make a picture four times as large."""
 FADED = 0.1
 """Share of crops with less contrast: skies and walls fill whole pictures."""
 APART = 0.3
@@ -85,6 +89,7 @@ class Feed(Options):
     content_scale: float = Field(0.5, ge=0, description="weight of the content over that of gatys")
     grain_weight: float = Field(0.1, ge=0, description="weight of the grain loss")
     rhythm_weight: float = Field(0.2, ge=0, description="weight of how fine detail repeats")
+    grid_weight: float = Field(5.0, ge=0, description="weight of what repeats in a grid")
     spot_weight: float = Field(0.3, ge=0, description="weight of spots that stand out in maps")
     tv_weight: float = Field(0.0, ge=0, description="weight of total variation: smooths")
     outside_weight: float = Field(10.0, ge=0, description="weight of values beyond black and white")
@@ -158,6 +163,7 @@ class Feeding:
             "content": (unit * weights * moved).mean(),
             "grain": options.grain_weight * (unit * self._grain(made, shares)).mean(),
             "rhythm": options.rhythm_weight * (unit * self._rhythm(made, shares)).mean(),
+            "grid": options.grid_weight * (unit * lattice(made, period=CELL)).mean(),
             "spots": options.spot_weight * spots,
             "smooth": options.tv_weight * total_variation(made),
             "outside": options.outside_weight * (outside(made) + outside(wide)),
@@ -183,7 +189,12 @@ class Feeding:
         said = self.provenance | {"names": self.names, "steps": step}
         state = {k: v.half().contiguous().cpu() for k, v in self.network.state_dict().items()}
         words = {key: json.dumps(value) for key, value in said.items()}
-        media.write_bytes(self.folder / FILE, save(state, words))
+        data = save(state, words)
+        media.write_bytes(self.folder / FILE, data)
+        maker = torch.tensor(list(hashlib.sha256(data).digest()), dtype=torch.uint8)
+        rows = state["rows"][1:].float()
+        for name, row in zip(self.names, rows, strict=True) if len(rows) > 1 else ():
+            save_style(self.folder / f"{name}{ENDING}", {ROW: row, MAKER: maker}, name=name)
 
     @torch.no_grad()
     def _measured(self) -> tuple[dict[str, Tensor], Tensor, Tensor]:
@@ -320,7 +331,7 @@ def feed(
     if len(set(names)) < len(names):
         raise OptionError("styles must have different names")
     painter = _begun(options, begin, names)
-    eyes = eyes_of(network, ranks.join(device))
+    eyes = eyes_of(network, device)
     origin = {
         "eyes": zoo.fingerprint(network),
         "pictures": listed(found),

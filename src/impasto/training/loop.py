@@ -133,7 +133,8 @@ def train(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MediaError(f"{folder} cannot be made: {error.strerror or error}") from error
-    run = _Run(recipe, course, folder, dict(identity))
+    together = {"processes": ranks.count()} if ranks.count() > 1 else {}
+    run = _Run(recipe, course, folder, {**identity, **together})
     report(Progress(stage="get ready", done=0.0, size=recipe.size))
     if not run.resume():
         recipe.start()

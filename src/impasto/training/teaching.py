@@ -18,7 +18,6 @@ from impasto.media import image as media
 from impasto.nets import zoo
 from impasto.nets.fetch import digest
 from impasto.nets.trained import MAKER, ROW, Trained, bundled, load
-from impasto.training import ranks
 from impasto.training.data import listed, pictures, split
 from impasto.training.distances import grams, style_far
 from impasto.training.feedforward import Feed, Feeding, eyes_of, run
@@ -108,7 +107,7 @@ def teach(
     recipe = Teaching(
         options,
         trained=trained,
-        eyes=eyes_of(network, ranks.join(device)),
+        eyes=eyes_of(network, device),
         photos=split(found),
         styles={style.stem: media.read(style)},
         folder=folder,
