@@ -33,7 +33,9 @@ def recipe_of(picture: Path, *, cell: int | None = None) -> Recipe:
     """
     text = read_recipe(picture)
     if text is None:
-        raise OptionError(f"{picture} holds no recipe; only pictures that impasto made have one")
+        raise OptionError(
+            f"{picture} holds no recipe; only pictures that impasto made to the end have one"
+        )
     if not sheet.is_sheet(text):
         if cell is not None:
             raise OptionError(f"cell is for sheets; {picture} is one picture")
