@@ -1,6 +1,7 @@
 """`impasto train …`: make the weights that methods use."""
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from impasto.cli.main import STOPPED, say
 from impasto.cli.terminal import bar
 from impasto.core.errors import OptionError
 from impasto.core.options import build
-from impasto.core.progress import Report
+from impasto.core.progress import Progress, Report
 from impasto.training import ranks
 from impasto.training.data import pictures
 from impasto.training.decoder import decode
@@ -27,6 +28,8 @@ from impasto.training.superres import learn as learn_to_enlarge
 from impasto.training.teaching import RECIPE, teach
 
 _RECIPE = Group("The recipe", sort_key=1)
+TIMED = 3
+"""Steps by whose pace a training is estimated; the one before them gets everything ready."""
 
 Data = Annotated[
     list[Path],
@@ -234,13 +237,42 @@ def _device() -> torch.device:
     return ranks.join(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
 
 
+def _estimated(report: Report) -> Report:
+    """The report; after the first few steps it says how long the training will take."""
+    begun: list[tuple[float, Progress]] = []
+
+    def tell(progress: Progress) -> None:
+        report(progress)
+        if progress.step and len(begun) <= TIMED:
+            begun.append((time.monotonic(), progress))
+            if len(begun) > TIMED:
+                (begin, first), (now, last) = begun[0], begun[-1]
+                left = last.step / last.done - last.step
+                pace = (now - begin) / (last.step - first.step)
+                say(
+                    f"{left:,.0f} steps to go, about {_lasting(left * pace)}; "
+                    "after Ctrl-C the same command goes on"
+                )
+
+    return tell
+
+
+def _lasting(seconds: float) -> str:
+    """A time as people say it: 40 s, 25 min, 2 h 10 min."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
 def _run(training: Callable[[Report], Path], *, out: Path, quiet: bool) -> int:
     """Train and name the file with the weights, or say how to go on."""
     # Threads inherit this from the one that starts them, so it comes before all work.
     torch.set_flush_denormal(True)
     try:
-        with bar(quiet=quiet or ranks.rank() > 0) as report:
-            weights = training(report)
+        told = not quiet and ranks.rank() == 0
+        with bar(quiet=not told) as report:
+            weights = training(_estimated(report) if told else report)
     except KeyboardInterrupt:
         kept = (out / CHECKPOINT).exists()
         how = "goes on from the last checkpoint" if kept else "begins anew"
