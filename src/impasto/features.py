@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from impasto.core.contract import Cost
@@ -81,7 +82,7 @@ class Hooked:
         self.mean = torch.tensor(mean).view(1, 3, 1, 1)
         self.std = torch.tensor(std).view(1, 3, 1, 1)
 
-    def __call__(self, image: Image, taps: Iterable[str]) -> Features:
+    def __call__(self, image: Float[Tensor, "N 3 h w"], taps: Iterable[str]) -> Features:
         """The first outputs of the named submodules; runs no further than the last of them.
 
         Raises:

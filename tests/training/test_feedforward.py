@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from impasto.core.errors import OptionError
@@ -39,12 +40,13 @@ def folders(tmp_path, eyes, monkeypatch):
     return tmp_path
 
 
-def _feed(folders, *, steps, folder="run", **words):
+def _feed(folders, *, steps, folder="run", network="petit", **words):
     return feed(
         build(Feed, SMALL | {"steps": steps} | words),
         photos=[folders / "photos"],
         styles=sorted((folders / "styles").iterdir()),
         folder=folders / folder,
+        network=network,
         device=torch.device("cpu"),
     )
 
@@ -176,6 +178,19 @@ def test_one_more_style_leaves_the_others_as_they_are(folders):
     assert min(float((measured[ROW] - row).abs().max()) for row in known.styles) > 1e-3
     after = load_file(kept)
     assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_any_network_serves_as_eyes_and_the_sheet_grows(folders):
+    code = "import torch\nfrom torch.nn import AvgPool2d, Conv2d, ReLU, Sequential\n"
+    code += "torch.manual_seed(0)\nnetwork = Sequential(Conv2d(3, 8, 3), ReLU(), AvgPool2d(2),"
+    code += " Conv2d(8, 8, 3), ReLU())\n"
+    (folders / "eyes.py").write_text(code)
+    path = _feed(folders, steps=6, network=str(folders / "eyes.py"))
+    losses = path.with_name("log.csv").read_text().splitlines()[-1].split(",")
+    assert all(float(loss) >= 0 for loss in losses)
+    with Image.open(path.with_name("samples.png")) as sheet:
+        # The styles, and a row for each of two checkpoints, at half the size.
+        assert sheet.size == (3 * 128, 3 * 128)
 
 
 def test_what_was_trained_paints_by_its_style_files(folders):

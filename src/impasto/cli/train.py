@@ -120,6 +120,13 @@ def decoder(
 Looks = Annotated[
     str, Parameter(help="Network that the losses look with: petit, vgg19 or a weights file.")
 ]
+Eyes = Annotated[
+    str,
+    Parameter(
+        help="Network that the losses look with: petit, vgg19, a weights file, or a file of Python "
+        "that makes one."
+    ),
+]
 Photos = Annotated[
     list[Path],
     Parameter(negative=(), help="Folder of photographs to learn from. Repeat for more."),
@@ -130,7 +137,7 @@ def johnson(
     *,
     style: Annotated[Path, Parameter(help="The picture to imitate.")],
     photos: Photos,
-    network: Looks = "petit",
+    network: Eyes = "petit",
     begin: Begin = None,
     out: Out,
     quiet: Quiet = False,
@@ -170,7 +177,7 @@ def multistyle(
         str, Parameter(help="Network that learns one style more: multistyle or a file.")
     ] = "multistyle",
     photos: Photos,
-    network: Looks = "petit",
+    network: Eyes = "petit",
     begin: Begin = None,
     out: Out,
     quiet: Quiet = False,

@@ -19,6 +19,7 @@ ICLR 2017 (many styles in one network). Ours:
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from math import ceil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,7 +33,7 @@ from impasto.core.errors import OptionError
 from impasto.core.options import Options
 from impasto.core.progress import Report, silent
 from impasto.core.tensors import Image
-from impasto.features import CONTENT_LAYERS, STYLE_LAYERS
+from impasto.features import CODE, CONTENT_LAYERS, Network, choose, coded
 from impasto.losses.loss import PIXELS
 from impasto.losses.pixels import outside, total_variation
 from impasto.losses.statistics import Grain
@@ -41,7 +42,7 @@ from impasto.nets import zoo
 from impasto.nets.fetch import digest
 from impasto.nets.trained import FILE, MAKER, ROW, load
 from impasto.nets.transformer import EPSILON, Norm, Paper, Slim, Transformer
-from impasto.nets.vgg import VGG, bfloat16_is_fast
+from impasto.nets.vgg import bfloat16_is_fast
 from impasto.ops.resample import fit, resize
 from impasto.training.data import Crops, anywhere, listed, pictures, split
 from impasto.training.distances import far, grams, lattice, rhythm, rhythm_far, seen, style_far
@@ -49,8 +50,8 @@ from impasto.training.loop import Course, train
 from impasto.training.sheet import squares
 from impasto.universal.palette import ENDING, save_style
 
-LAYERS = STYLE_LAYERS[:4]
-"""Where the style is seen, in four stages as in Johnson et al.: what a network learns of the fifth
+STAGES = 4
+"""In how many the style is seen, as in Johnson et al.: what a network learns of the fifth
 it loses in the others."""
 CONTENT_WEIGHT, CONTENT_TRACE = 0.06, 0.03
 """As `gatys` weighs its content: the first times (1 − s) / s, and the second, at strength s."""
@@ -60,8 +61,8 @@ SHOUT = 10.0
 """Pixels may differ wildly in grain from those of a flat style; one counts no more than so."""
 ROWS_FASTER = 5.0
 """A row is seen by a few crops of a batch only, and each of its numbers has to go far."""
-SHOWN = 256
-"""Side of a picture in a sheet of samples, in pixels."""
+SHOWN, GROWN = 256, 24
+"""Side of a picture in a sheet of samples, in pixels, and rows of the sheet that grows."""
 WIDER = 2
 """Times the side of a crop: of the picture in which spots are looked for, unseen by the eyes. The
 larger a picture, the more of it is flat, and the more a spot can take."""
@@ -110,25 +111,27 @@ class Feeding:
         styles: name to picture, in the order of the rows.
         folder: where results are written.
         provenance: is written into the results.
+        device: where the eyes are.
     """
 
     def __init__(
         self,
         options: Feed,
         *,
-        eyes: VGG,
+        eyes: Network,
         network: Transformer,
         photos: tuple[list[Path], list[Path]],
         styles: Mapping[str, Image],
         folder: Path,
         provenance: dict[str, Any],
+        device: torch.device,
     ) -> None:
         self.options, self.folder, self.provenance = options, folder, provenance
         self.size = (options.size, options.size)
         self.generator = torch.Generator().manual_seed(options.seed)
-        self.eyes, self.device = eyes, eyes.input.weight.device
-        self.layers = tuple(layer for layer in LAYERS if layer in eyes.layers)
-        (self.kept, *_) = (layer for layer in CONTENT_LAYERS if layer in eyes.layers)
+        self.eyes, self.device = eyes, device
+        self.layers = choose(eyes, None, option="style_layers")[:STAGES]
+        (self.kept, *_) = choose(eyes, None, option="content_layers")
         self.crops, self.wide = (
             Crops(photos[0], size=size, generator=self.generator, device=self.device)
             for size in (options.size, WIDER * options.size)
@@ -177,6 +180,7 @@ class Feeding:
             samples = self.folder / "samples"
             samples.mkdir(exist_ok=True)
             media.write(self._sheet(), samples / f"step-{step:05d}.png")
+            media.write(_grown(samples), self.folder / "samples.png")
 
     def state(self) -> dict[str, Tensor]:
         """Nothing but the weights."""
@@ -287,6 +291,16 @@ class Feeding:
         return x.to(self.device).contiguous(memory_format=torch.channels_last)
 
 
+def _grown(samples: Path) -> Image:
+    """The first photograph of all sheets so far, below the styles: how a training goes."""
+    sheets = [media.read(path) for path in sorted(samples.glob("step-*.png"))]
+    latest = sheets[-1]
+    rows = [sheet[:, :, SHOWN : 2 * SHOWN] for sheet in sheets if sheet.shape == latest.shape]
+    rows = rows[:: max(1, ceil(len(rows) / GROWN))]
+    grown = torch.cat([latest[:, :, :SHOWN], *rows], 2)
+    return resize(grown, (grown.shape[2] // 2, grown.shape[3] // 2))
+
+
 def content_weights(strengths: Tensor, *, scale: float) -> Tensor:
     """What the content weighs beside a style of 1, for strengths (N,)."""
     odds = (1 - strengths) / strengths.clamp_min(WEAKEST)
@@ -340,6 +354,7 @@ def feed(
     recipe = Feeding(
         options,
         eyes=eyes,
+        device=device,
         network=painter,
         photos=split(found),
         styles={path.stem: media.read(path) for path in styles},
@@ -363,13 +378,15 @@ def run(recipe: Feeding, options: Feed, origin: dict[str, Any], *, report: Repor
     train(recipe, course, folder=recipe.folder, identity=identity, report=report)
 
 
-def eyes_of(network: str, device: torch.device) -> VGG:
-    """The network that the losses look with.
+def eyes_of(network: str, device: torch.device) -> Network:
+    """The network that the losses look with, by name or as a file of weights or of Python.
 
     Raises:
-        OptionError: it does not reach any layer that holds content.
+        OptionError: it does not reach any layer that holds content, or the file makes no network.
         WeightsError: it cannot be had.
     """
+    if network.endswith(CODE):
+        return coded(network, device)
     eyes = zoo.load(network).to(device)
     if not any(layer in eyes.layers for layer in CONTENT_LAYERS):
         raise OptionError(f"network must reach {CONTENT_LAYERS[-1]}; it ends at {eyes.layers[-1]}")

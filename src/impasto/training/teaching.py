@@ -108,6 +108,7 @@ def teach(
         options,
         trained=trained,
         eyes=eyes_of(network, device),
+        device=device,
         photos=split(found),
         styles={style.stem: media.read(style)},
         folder=folder,
