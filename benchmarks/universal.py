@@ -20,6 +20,7 @@ from impasto.core.contract import Frame, Style
 from impasto.evaluate.compare import Verdict, summarise
 from impasto.media.image import read, write
 from impasto.methods import load
+from impasto.methods.auto import DESCENTS
 from impasto.nets import decoder, zoo
 from impasto.tiles import Held, tiled
 from impasto.training.data import pictures, split
@@ -121,7 +122,9 @@ def curve(method: str, network) -> dict[str, list[float]]:
 
 
 def auto_gain() -> dict[str, object]:
-    """What each quality of `auto` gains over the one before, and Gatys' default beside them.
+    """What each quality of `auto` gains over the one before, and over its descent from the content.
+
+    Gatys' default stands beside them.
 
     Of five pairs, so each content and each style is there once. Seconds are those of one picture
     with everything loaded; distances are the judge's medians.
@@ -133,6 +136,10 @@ def auto_gain() -> dict[str, object]:
         quality: lambda c, s, q=quality: stylized("auto", c, s, quality=q)
         for quality in ("draft", "normal", "best")
     }
+    for quality, options in DESCENTS.items():
+        answers[f"{quality}, from the content"] = lambda c, s, o=options: stylized(
+            "gatys", c, s, **o
+        )
     answers["gatys"] = lambda c, s: stylized("gatys", c, s)
     rows: dict[str, list[list[float]]] = {name: [] for name in answers}
     for _, content, style in list(pairs(long_side=512))[::6]:

@@ -18,6 +18,7 @@ from impasto.media.contact import contact
 from impasto.media.image import from_array, write
 from impasto.nets.trained import bundled
 from impasto.ops.resample import fit, resize
+from impasto.painted import paint
 
 PICTURES = Path(__file__).with_name("pictures")
 SIDE = 256
@@ -127,7 +128,7 @@ def names() -> None:
 
 
 def kinds() -> None:
-    """A face, text, a flat sky, a night and a drawing in five styles, the bad ones too."""
+    """A face, text, a flat sky, a night and a silhouette in five styles, the bad ones too."""
     five = ["starry-night-of-van-gogh", "wave-of-hokusai", "mosaic", "diva-of-the-twenties"]
     rows = []
     for draw in (data.astronaut, data.page, data.camera, data.rocket, data.horse):
@@ -140,6 +141,28 @@ def kinds() -> None:
         rows.append([resize(each[:, :, :height], (145, 220)) for each in made])
     sheet = torch.cat([torch.cat(row, 3) for row in rows], 2)
     write(sheet, PICTURES / "multistyle-kinds.webp", quality=QUALITY)
+
+
+def large() -> None:
+    """Places of a face, text, a flat sky, a night and a line drawing, pixel for pixel."""
+    names = ["starry-night-of-van-gogh", "wave-of-hokusai", "mosaic", "hatching"]
+    drawing = paint("hatching", width=TRAINED, height=TRAINED * 3 // 4).mean(2).astype(np.uint8)
+    places = {
+        "face": (data.astronaut(), 40, 110),
+        "text": (data.page(), 40, 120),
+        "flat sky": (data.camera(), 0, 250),
+        "night": (data.rocket(), 60, 0),
+        "line drawing": (drawing, 60, 120),
+    }
+    made, words = [], []
+    for place, (pixels, top, left) in places.items():
+        photo = from_array(np.ascontiguousarray(pixels))
+        photo = resize(photo, fit(*photo.shape[2:], long_side=TRAINED))
+        every = [photo, *(stylize(photo, name) for name in names)]
+        made.append([each[:, :, top : top + 190, left : left + 250] for each in every])
+        words.append([[place], *([name] for name in names)])
+    sheet = contact(made, words, size=(190, 250))
+    write(sheet, PICTURES / "multistyle-large.webp", quality=QUALITY)
 
 
 def faces(path: Path) -> Hooked:
@@ -195,7 +218,7 @@ def _sheet(
 
 PARTS: dict[str, Callable[[], None]] = {
     each.__name__: each
-    for each in (color, stroke, losses, presets, places, styles, eyes, names, kinds)
+    for each in (color, stroke, losses, presets, places, styles, eyes, names, kinds, large)
 }
 
 if __name__ == "__main__":
