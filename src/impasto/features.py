@@ -9,10 +9,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from math import log2
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Annotated, Any, Protocol, cast, runtime_checkable
 
 import torch
 from jaxtyping import Float
+from pydantic import BeforeValidator
 from torch import Tensor, nn
 
 from impasto.core.contract import Cost
@@ -158,6 +159,16 @@ CODE = ".py"
 """The ending of a file that makes a network when it is run."""
 
 
+def _seen_through(network: object) -> object:
+    """A module that is not yet a network is one by the names of its parts."""
+    bare = isinstance(network, nn.Module) and not isinstance(network, Network)
+    return Hooked(cast("nn.Module", network)) if bare else network
+
+
+Eyes = Annotated[str | Network, BeforeValidator(_seen_through)]
+"""An option: a network by name or file, or as it is, also a bare module."""
+
+
 def coded(path: str | Path, device: torch.device) -> Network:
     """The network that a file of Python makes.
 
@@ -181,8 +192,7 @@ def coded(path: str | Path, device: torch.device) -> Network:
     except (Exception, SystemExit) as error:  # Whatever strangers' code raises.
         said = " ".join(str(error).split()) or type(error).__name__
         raise OptionError(f"{path} makes no network: {said}") from error
-    if isinstance(network, nn.Module) and not isinstance(network, Network):
-        network = Hooked(network)
+    network = _seen_through(network)
     if not isinstance(network, Network) or not network.layers:
         raise OptionError(
             f"{path} must define network: a torch.nn.Module with layers, an "

@@ -1,6 +1,7 @@
 """Flags that several commands have, and the fields of models as flags of a command."""
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Annotated, Any
@@ -9,6 +10,7 @@ from cyclopts import Group, Parameter
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from impasto.core.errors import OptionError
 from impasto.core.options import accepts, is_list
 
 Quiet = Annotated[bool, Parameter(alias="-q", negative=(), help="Say nothing on the way.")]
@@ -70,3 +72,20 @@ def _flag(name: str, field: FieldInfo, group: Group) -> inspect.Parameter:
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
     )
+
+
+def elsewhere(method: str, said: str) -> OptionError | None:
+    """The refusal of an option that only other methods have; None if none has it.
+
+    Args:
+        method: that was asked for it.
+        said: the sentence that names the option.
+    """
+    from impasto.jobs.control import fields_of, refusal
+    from impasto.methods import names
+
+    found = re.search(r"--([a-z][\w-]*)", said)
+    option = found[1].replace("-", "_") if found else ""
+    if option and any(option in fields_of(name) for name in names()):
+        return OptionError(f"{refusal(method, option)}; choose by --method")
+    return None

@@ -1,6 +1,5 @@
 """`impasto stylize`: words to one job, and its picture to a file."""
 
-import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,14 +13,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from impasto.cli.batch import Batch
-from impasto.cli.flags import with_flags
+from impasto.cli.flags import elsewhere, with_flags
 from impasto.cli.main import STOPPED, run, say, shown
 from impasto.cli.names import NAMED, check_apart, check_format, ending_of, free_name
 from impasto.cli.plan import plan
 from impasto.cli.streams import STREAM, streamed
 from impasto.cli.terminal import Watch
 from impasto.core.errors import Interrupted, OptionError
-from impasto.jobs.control import fields_of, over, refusal
+from impasto.jobs.control import over
 from impasto.jobs.folders import found, is_folder, is_many
 from impasto.jobs.memory import parse
 from impasto.jobs.output import Output
@@ -31,7 +30,7 @@ from impasto.jobs.replay import settings_of
 from impasto.jobs.sources import listed, weighed
 from impasto.jobs.spec import Job
 from impasto.media.place import check_writable
-from impasto.methods import DEFAULT, load, names
+from impasto.methods import DEFAULT, load
 from impasto.wrappers.controls import Controls
 
 NEEDED = Group("What most people need", sort_key=1)
@@ -91,16 +90,7 @@ def run_with_method(
     try:
         return run(command, tokens)
     except UnknownOptionError as error:
-        raise _elsewhere(method, str(error)) or error from None
-
-
-def _elsewhere(method: str, said: str) -> OptionError | None:
-    """The refusal of an option that only other methods have."""
-    found = re.search(r"--([a-z][\w-]*)", said)
-    option = found[1].replace("-", "_") if found else ""
-    if option and any(option in fields_of(name) for name in names()):
-        return OptionError(f"{refusal(method, option)}; choose by --method")
-    return None
+        raise elsewhere(method, str(error)) or error from None
 
 
 def _method(tokens: Sequence[str]) -> str:

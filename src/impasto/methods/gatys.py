@@ -23,15 +23,15 @@ from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
-from pydantic import Field, field_validator
-from torch import Tensor, nn
+from pydantic import Field
+from torch import Tensor
 
 from impasto.core.contract import Cost, Frame, Style, Stylizer, Task, together
 from impasto.core.errors import OptionError
 from impasto.core.options import ADVANCED, Options
 from impasto.core.progress import Report, silent
 from impasto.core.tensors import Features, Image, Mask
-from impasto.features import CODE, Hooked, Network, choose, coded, descending, weighted
+from impasto.features import CODE, Eyes, Network, choose, coded, descending, weighted
 from impasto.losses import choices
 from impasto.losses.loss import PIXELS, Loss
 from impasto.losses.mixing import Mix, mixes
@@ -62,7 +62,7 @@ class Gatys(Options):
     style_scale: float = Field(
         1.0, ge=0.1, le=10, description="size of strokes: the style's long side over the result's"
     )
-    network: str | Network = Field(
+    network: Eyes = Field(
         "petit",
         description="petit, vgg19, vgg16, a file of weights, or one of Python that makes a network",
     )
@@ -117,14 +117,6 @@ class Gatys(Options):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto is bfloat16 for petit where the processor has it", **ADVANCED
     )
-
-    @field_validator("network", mode="before")
-    @classmethod
-    def _seen_through(cls, network: object) -> object:
-        """A module that is not yet a network is one by the names of its parts."""
-        if isinstance(network, nn.Module) and not isinstance(network, Network):
-            return Hooked(network)
-        return network
 
     def cost(self, task: Task) -> Cost:
         """Fitted to the figures of `python -m benchmarks plan`."""

@@ -19,7 +19,6 @@ ICLR 2017 (many styles in one network). Ours:
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from math import ceil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,7 +46,7 @@ from impasto.ops.resample import fit, resize
 from impasto.training.data import Crops, anywhere, listed, pictures, split
 from impasto.training.distances import far, grams, lattice, rhythm, rhythm_far, seen, style_far
 from impasto.training.loop import Course, train
-from impasto.training.sheet import squares
+from impasto.training.sheet import grown, squares
 from impasto.universal.palette import ENDING, save_style
 
 STAGES = 4
@@ -61,8 +60,8 @@ SHOUT = 10.0
 """Pixels may differ wildly in grain from those of a flat style; one counts no more than so."""
 ROWS_FASTER = 5.0
 """A row is seen by a few crops of a batch only, and each of its numbers has to go far."""
-SHOWN, GROWN = 256, 24
-"""Side of a picture in a sheet of samples, in pixels, and rows of the sheet that grows."""
+SHOWN = 256
+"""Side of a picture in a sheet of samples, in pixels."""
 WIDER = 2
 """Times the side of a crop: of the picture in which spots are looked for, unseen by the eyes. The
 larger a picture, the more of it is flat, and the more a spot can take."""
@@ -180,7 +179,7 @@ class Feeding:
             samples = self.folder / "samples"
             samples.mkdir(exist_ok=True)
             media.write(self._sheet(), samples / f"step-{step:05d}.png")
-            media.write(_grown(samples), self.folder / "samples.png")
+            media.write(grown(samples, side=SHOWN), self.folder / "samples.png")
 
     def state(self) -> dict[str, Tensor]:
         """Nothing but the weights."""
@@ -192,8 +191,7 @@ class Feeding:
     def _write(self, step: int) -> None:
         said = self.provenance | {"names": self.names, "steps": step}
         state = {k: v.half().contiguous().cpu() for k, v in self.network.state_dict().items()}
-        words = {key: json.dumps(value) for key, value in said.items()}
-        data = save(state, words)
+        data = save(state, {key: json.dumps(value) for key, value in said.items()})
         media.write_bytes(self.folder / FILE, data)
         maker = torch.tensor(list(hashlib.sha256(data).digest()), dtype=torch.uint8)
         rows = state["rows"][1:].float()
@@ -289,16 +287,6 @@ class Feeding:
 
     def _laid(self, x: Tensor) -> Tensor:
         return x.to(self.device).contiguous(memory_format=torch.channels_last)
-
-
-def _grown(samples: Path) -> Image:
-    """The first photograph of all sheets so far, below the styles: how a training goes."""
-    sheets = [media.read(path) for path in sorted(samples.glob("step-*.png"))]
-    latest = sheets[-1]
-    rows = [sheet[:, :, SHOWN : 2 * SHOWN] for sheet in sheets if sheet.shape == latest.shape]
-    rows = rows[:: max(1, ceil(len(rows) / GROWN))]
-    grown = torch.cat([latest[:, :, :SHOWN], *rows], 2)
-    return resize(grown, (grown.shape[2] // 2, grown.shape[3] // 2))
 
 
 def content_weights(strengths: Tensor, *, scale: float) -> Tensor:
