@@ -192,3 +192,24 @@ def test_between_frames_keys_are_heard(palette):
 def test_other_methods_are_refused():
     with pytest.raises(OptionError, match="gatys cannot paint as frames come; johnson and multi"):
         Palette(Job("", [("a", 1.0)], "gatys"), size=(64, 64), device="cpu")
+
+
+def test_a_style_that_does_not_fit_is_refused_before_the_first_frame(palette, monkeypatch):
+    known = trained.bundled().known("a")
+    other = known | {trained.MAKER: known[trained.MAKER] ^ 1}
+    styles = [Style(None, measured=measured) for measured in (known, other)]
+    monkeypatch.setattr(module, "styles_of", lambda *_, **__: styles)
+    job = Job("", [("a", 1.0), ("other", 1.0)], "multistyle")
+    with pytest.raises(OptionError, match="was learnt with another"):
+        Palette(job, size=(64, 64), device="cpu")
+
+
+def test_a_strength_is_kept_as_it_was_asked_for(random_weights, palette):
+    job = Job("", [("a", 1.0)], "multistyle", options={"strength": 0.25})
+    quarter = Palette(job, size=(64, 64), device="cpu")
+    image = torch.rand((1, 3, 32, 32), generator=torch.Generator().manual_seed(0))
+    assert quarter.words == "a  strength 0.25"
+    wanted = _alone("a", weight=[1.0], strength=0.25)(Frame(image))
+    assert torch.equal(quarter.paint(image), wanted)
+    quarter.press("up")
+    assert quarter.words == "a  strength 0.3"
