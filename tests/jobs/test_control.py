@@ -266,6 +266,28 @@ def test_maps_that_are_missing_or_too_many_are_refused(pixels, style, half):
 # What takes what
 
 
+@pytest.mark.parametrize("apart", [{"mask": 2}, {"subject": 2}])
+def test_styles_that_were_learnt_go_to_places_of_their_own(pixels, half, apart):
+    names = ("wave-of-hokusai", "mosaic")
+    options = {"subject": (0.3, 0.1, 1, 1)} if "subject" in apart else {}
+    masks = [half, 255 - half] if "mask" in apart else []
+    asked = Job(pixels, [(name, 1.0) for name in names], "multistyle", mask=masks, options=options)
+    out = perform(asked)
+    one, other = (
+        perform(replace(asked, styles=[(name, 1.0)], mask=(), options={})) for name in names
+    )
+    share = ((out - other) * (one - other)).sum(1) / (one - other).square().sum(1).clamp_min(1e-4)
+    # A painting goes a little beyond black and white before it is laid.
+    assert (torch.lerp(other, one, share[:, None].clamp(0, 1)) - out).abs().max() < 5e-3
+    assert share.quantile(0.1) < 0.05
+    assert share.quantile(0.9) > 0.95
+
+
+def test_learnt_styles_have_no_strokes_of_another_size(pixels):
+    with pytest.raises(OptionError, match="multistyle cannot take stroke; .*gatys.* can"):
+        perform(Job(pixels, [("mosaic", 1.0)], "multistyle", options={"stroke": 9.0}))
+
+
 @pytest.mark.parametrize("name", methods.names())
 @pytest.mark.parametrize("control", CONTROLS)
 @pytest.mark.usefixtures("random_weights")

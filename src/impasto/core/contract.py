@@ -105,7 +105,7 @@ class Learnt(Method, Protocol):
 
     Attributes:
         learnt: always true.
-        mixes: whether it takes several styles at once.
+        mixes: whether it takes several styles at once, and heeds `Frame.regions`.
     """
 
     learnt: ClassVar[bool]

@@ -43,7 +43,8 @@ MEASURED = 512
 """Long side at which the strokes of a style are measured, in pixels."""
 LEAST_SCALE, MOST_SCALE = 0.1, 10.0
 """A style is brought to no less and no more than so much of its usual size."""
-_REGIONAL = CONTROLS[7:11]
+_PARTED, *_LOOKED = CONTROLS[7:11]
+"""A place for each style, and places in the pictures of styles."""
 _STROKES = ("stroke", "style_scale")
 
 
@@ -52,7 +53,9 @@ def taking(control: str) -> list[str]:
     known = {name: load(name) for name in names()}
     if control in ("strength", "quality"):
         return [name for name in known if control in fields_of(name)]
-    if control in (*_REGIONAL, "stroke"):
+    if control == _PARTED:
+        return [name for name, method in known.items() if _parts(method)]
+    if control in (*_LOOKED, "stroke"):
         return [name for name, method in known.items() if hasattr(method, "regional")]
     if control == "color linear":
         return [name for name, method in known.items() if not hasattr(method, "learnt")]
@@ -212,9 +215,11 @@ class Control:
         if color in ("linear", "linear-symmetric", "histogram") and learnt:
             able = _and(taking("color linear"))
             raise OptionError(f"{self.job.method} cannot take color {color}; {able} can")
-        if asked and not isinstance(self.method, Regional):
-            able = _and(taking(_REGIONAL[0]))
-            raise OptionError(f"{self.job.method} cannot take {asked[0]}; {able} can")
+        for word in asked:
+            looked = word in _LOOKED
+            if not (isinstance(self.method, Regional) if looked else _parts(self.method)):
+                able = _and(taking(word if looked else _PARTED))
+                raise OptionError(f"{self.job.method} cannot take {word}; {able} can")
         if len(asked) > 1:
             raise OptionError(f"{_and(asked)} cannot go together; choose one")
         job = self.job
@@ -229,6 +234,11 @@ class Control:
 
 def _and(words: list[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def _parts(method: Any) -> bool:
+    """Whether a method, or its class, paints each style in a place of its own."""
+    return hasattr(method, "regional") or getattr(method, "mixes", False)
 
 
 def _scales(method: Any) -> bool:

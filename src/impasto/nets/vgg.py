@@ -96,15 +96,17 @@ class VGG(nn.Module):
                 break
             conv = self.get_submodule(layer.replace("relu", "conv"))
             weight, bias = conv.get_parameter("weight"), conv.get_parameter("bias")
+            # Where nothing will ask for a gradient, nothing is kept for it.
+            frugal = h.requires_grad and not weight.requires_grad
             if _begins_stage(layer):
-                h = self._halved(h, frozen=not weight.requires_grad)
+                h = self._halved(h, frozen=frugal)
             # Reflection needs two pixels along a side; where there is only one, it repeats.
             mirror = "reflect" if min(h.shape[2:]) > 1 else "replicate"
             mode = "constant" if self.padding == "zeros" else mirror
-            if weight.requires_grad:
-                h = _seen(h, weight, bias, mode)
-            else:
+            if frugal:
                 h = _Seen.apply(h, weight, bias, mode, layer in wanted)
+            else:
+                h = _seen(h, weight, bias, mode)
             if layer in wanted:
                 wanted.remove(layer)
                 yield layer, h
