@@ -17,6 +17,7 @@ import torch
 from benchmarks import (
     analogies,
     batch,
+    blocks,
     controls,
     losses,
     multistyle,
@@ -49,6 +50,7 @@ PARTS = {
     "faithful": universal.faithful,
     "analogies": analogies.analogies,
     "realtime": realtime.realtime,
+    "blocks": blocks.blocks,
     "multistyle": multistyle.multistyle,
     "beside_gatys": multistyle.beside_gatys,
     "beside_gatys_exact": multistyle.beside_gatys_exact,

@@ -15,8 +15,14 @@ from torch import Tensor
 from benchmarks.pairs import JUDGE, SHARED, judging_network, picture
 from benchmarks.quality import EYES, PICTURES, need_shared, verdict
 from impasto.core.contract import Frame, Style
+from impasto.core.tensors import Features
 from impasto.evaluate.compare import Verdict, summarise
-from impasto.evaluate.metrics import CONTENT_LAYER, STYLE_LAYERS, style_distance
+from impasto.evaluate.metrics import (
+    CONTENT_LAYER,
+    STYLE_LAYERS,
+    content_distance,
+    style_distance,
+)
 from impasto.media.image import from_array, write
 from impasto.methods import load
 from impasto.nets import trained, zoo
@@ -137,12 +143,11 @@ def _beside(eyes: str, count: int) -> dict[str, object]:
     for i, photo in enumerate(photographs()[:count]):
         # Of a few styles, some from all over the list: paintings and what is drawn by code.
         name = names[i * max(1, len(names) // count) % len(names)]
-        style = painting(name)
-        other = verdict(optimised(photo, name, eyes), photo, style, network).result
+        look, kept = (network(picture, STYLE_LAYERS) for picture in (painting(name), photo))
+        other = _far(network(optimised(photo, name, eyes), STYLE_LAYERS), look, kept)
         for strength in BESIDE:
-            own = verdict(painted(photo, name, strength=strength), photo, style, network).result
-            over = [own.style / other.style, own.content / other.content]
-            rows[f"{strength:g}"].append(over)
+            own = _far(network(painted(photo, name, strength=strength), STYLE_LAYERS), look, kept)
+            rows[f"{strength:g}"].append([a / b for a, b in zip(own, other, strict=True)])
     return {
         "summary": {
             strength: dict(
@@ -217,6 +222,11 @@ def _seen(image: Tensor) -> dict[str, Tensor]:
     network = zoo.load(JUDGE)
     network.padding = "zeros"
     return network(image, set(STYLE_LAYERS))
+
+
+def _far(seen: Features, look: Features, kept: Features) -> tuple[float, float]:
+    """Style and content distance, of what the judge saw."""
+    return style_distance(seen, look), content_distance(seen, kept)
 
 
 def _rises(values: Sequence[float]) -> bool:
