@@ -1,6 +1,7 @@
-"""Draw the pictures of the pages on controls, losses and multistyle, from sample photographs.
+"""Draw the pictures of the pages on controls, losses, multistyle and johnson.
 
-`python docs/controls.py` draws all, `python docs/controls.py color presets` some of them.
+They are made from sample photographs. `python docs/controls.py` draws all, `python
+docs/controls.py color presets` some of them.
 """
 
 import sys
@@ -17,6 +18,7 @@ from impasto.features import Hooked
 from impasto.media.contact import contact
 from impasto.media.image import from_array, write
 from impasto.nets.trained import bundled
+from impasto.nets.upscaler import enlarge
 from impasto.ops.resample import fit, resize
 from impasto.painted import paint
 
@@ -165,6 +167,22 @@ def large() -> None:
     write(sheet, PICTURES / "multistyle-large.webp", quality=QUALITY)
 
 
+def enlarged() -> None:
+    """A photograph and a painting made smaller and large again, pixel for pixel, beside bicubic."""
+    made, words = [], []
+    painting = _tensor(stylize(data.coffee(), "wave-of-hokusai", size=TRAINED))
+    for picture, top, left in ((from_array(data.astronaut()), 40, 150), (painting, 60, 120)):
+        size, row, named = picture.shape[2:], [picture], [["as it was"]]
+        for by in (2, 4):
+            small = resize(picture, (size[0] // by, size[1] // by))
+            row += [resize(small, (size[0] // by * by, size[1] // by * by)), enlarge(small, by=by)]
+            named += [[f"x {by}, bicubic"], [f"x {by}, impasto"]]
+        made.append([each[:, :, top : top + 190, left : left + 190] for each in row])
+        words.append(named)
+    sheet = contact(made, words, size=(190, 190))
+    write(sheet, PICTURES / "enlarged.webp", quality=90)
+
+
 def faces(path: Path) -> Hooked:
     """The convolutions of MTCNN's third network, from `facenet_pytorch/data/onet.pt`.
 
@@ -218,7 +236,19 @@ def _sheet(
 
 PARTS: dict[str, Callable[[], None]] = {
     each.__name__: each
-    for each in (color, stroke, losses, presets, places, styles, eyes, names, kinds, large)
+    for each in (
+        color,
+        stroke,
+        losses,
+        presets,
+        places,
+        styles,
+        eyes,
+        names,
+        kinds,
+        large,
+        enlarged,
+    )
 }
 
 if __name__ == "__main__":
