@@ -284,7 +284,7 @@ def test_styles_that_were_learnt_go_to_places_of_their_own(pixels, half, apart):
 
 
 def test_learnt_styles_have_no_strokes_of_another_size(pixels):
-    with pytest.raises(OptionError, match="multistyle cannot take stroke; .*gatys.* can"):
+    with pytest.raises(OptionError, match=r"multistyle cannot take stroke; .*gatys.* can"):
         perform(Job(pixels, [("mosaic", 1.0)], "multistyle", options={"stroke": 9.0}))
 
 

@@ -48,7 +48,15 @@ def test_a_folder_without_pictures_is_refused(tmp_path: Path, photos: Path, name
         pictures([photos, tmp_path / name])
 
 
-def test_a_damaged_picture_is_named(tmp_path: Path):
+def test_a_damaged_picture_is_named_once_and_left_out(tmp_path: Path, photos: Path, caplog):
+    (tmp_path / "cut.png").write_bytes(b"no picture")
+    paths = [tmp_path / "cut.png", photos / "1.png"]
+    crops = Crops(paths, size=32, generator=torch.Generator().manual_seed(0))
+    assert crops.plain(20).shape == (20, 3, 32, 32)
+    assert [record.getMessage().count("cut.png") for record in caplog.records] == [1]
+
+
+def test_where_every_picture_is_damaged_one_is_named(tmp_path: Path):
     (tmp_path / "cut.png").write_bytes(b"no picture")
     crops = Crops([tmp_path / "cut.png"], size=32, generator=torch.Generator())
     with pytest.raises(MediaError, match=r"cut\.png"):

@@ -5,6 +5,7 @@ areas, strange colours, blends. So crops are scaled, flipped, recoloured, blende
 """
 
 import hashlib
+import logging
 import math
 from collections.abc import Sequence
 from functools import lru_cache
@@ -14,8 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.core.errors import OptionError
+from impasto.core.errors import MediaError, OptionError
 from impasto.media.image import read
+
+_log = logging.getLogger(__name__)
 
 CPU = torch.device("cpu")
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
@@ -82,7 +85,7 @@ class Crops:
         device: where they are scaled and varied, and where they are to be.
 
     Raises:
-        MediaError: when it is drawn, a picture cannot be read.
+        MediaError: when crops are drawn, no picture can be read; some may be damaged.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class Crops:
         device: torch.device = CPU,
     ) -> None:
         self.paths, self.size, self.generator, self.device = paths, size, generator, device
+        self.damaged: set[Path] = set()
 
     def plain(self, count: int) -> Tensor:
         """Unchanged crops but for scale and mirror: (count, 3, size, size) in [0, 1]."""
@@ -114,7 +118,7 @@ class Crops:
         return torch.where(self._chance(count, 0.04), 0.5 + 3 * noise, x).clamp(0, 1)
 
     def _crop(self) -> Tensor:
-        picture = _decoded(self.paths[self._int(len(self.paths))])
+        picture = self._picture()
         height, width = picture.shape[1:]
         # From true scale up to the whole short side: strokes are met at every size.
         side = int(min(height, width, self.size * 2.5 ** self._float()))
@@ -124,6 +128,19 @@ class Crops:
             crop, (self.size, self.size), mode="bilinear", antialias=True, align_corners=False
         )[0]
         return crop.flip(2) if self._float() < 0.5 else crop
+
+    def _picture(self) -> Tensor:
+        """Any that can be read; one that cannot is named once, and does not end a long training."""
+        while True:
+            path = self.paths[self._int(len(self.paths))]
+            try:
+                return _decoded(path)
+            except MediaError as error:
+                if path not in self.damaged:
+                    self.damaged.add(path)
+                    if self.damaged.issuperset(self.paths):
+                        raise
+                    _log.warning("%s; the training goes on without it", error)
 
     def _jitter(self, x: Tensor) -> Tensor:
         """Gain, gamma, saturation and a slight turn of the colour axes, each per picture."""
