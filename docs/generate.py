@@ -97,6 +97,23 @@ FIGURES = (
         "{monotonic_pairs} of {pairs}",
     ),
     (
+        "universal_quality",
+        "AdaIN at full strength, 100 pairs: style @ content distance as above, medians",
+        "{adain[ratio]:.3f} @ {adain[content]:.2f}",
+    ),
+    ("universal_quality", "WCT, likewise", "{wct[ratio]:.3f} @ {wct[content]:.2f}"),
+    (
+        "universal_quality",
+        "Worst pair, as above, of AdaIN and of WCT",
+        "{adain[worst]:.2f}, {wct[worst]:.2f}",
+    ),
+    (
+        "multistyle",
+        "The sixteen styles by default, 80 pairs: style @ content distance, medians",
+        "{ratio:.3f} @ {content:.2f}",
+    ),
+    ("multistyle", "Worst pair, as above", "{worst:.2f}"),
+    (
         "teachers",
         "Style distance with `petit` over that with the exact VGG-19, which is also the judge",
         "{style_petit_over_exact:.2f}",
