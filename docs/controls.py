@@ -11,6 +11,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from skimage import data
+from skimage.color import rgb2gray
+from skimage.feature import canny
+from skimage.morphology import binary_dilation
 
 from impasto import stylize
 from impasto.cli.main import main
@@ -20,7 +23,6 @@ from impasto.media.image import from_array, write
 from impasto.nets.trained import bundled
 from impasto.nets.upscaler import enlarge
 from impasto.ops.resample import fit, resize
-from impasto.painted import paint
 
 PICTURES = Path(__file__).with_name("pictures")
 SIDE = 256
@@ -147,14 +149,13 @@ def kinds() -> None:
 
 def large() -> None:
     """Places of a face, text, a flat sky, a night and a line drawing, pixel for pixel."""
-    names = ["starry-night-of-van-gogh", "wave-of-hokusai", "mosaic", "hatching"]
-    drawing = paint("hatching", width=TRAINED, height=TRAINED * 3 // 4).mean(2).astype(np.uint8)
+    names = ["starry-night-of-van-gogh", "wave-of-hokusai", "mosaic", "glass", "gilded"]
     places = {
         "face": (data.astronaut(), 40, 110),
         "text": (data.page(), 40, 120),
         "flat sky": (data.camera(), 0, 250),
         "night": (data.rocket(), 60, 0),
-        "line drawing": (drawing, 60, 120),
+        "line drawing": (_drawn(data.coffee()), 60, 120),
     }
     made, words = [], []
     for place, (pixels, top, left) in places.items():
@@ -202,6 +203,12 @@ def faces(path: Path) -> Hooked:
         body.add_module(name, layer)
     body.load_state_dict({name: state[name] for name in body.state_dict()})
     return Hooked(body, mean=(0.498,) * 3, std=(0.502,) * 3)
+
+
+def _drawn(photo: np.ndarray) -> np.ndarray:
+    """The outlines of a photograph as by a pen, (H, W): black on white."""
+    lines = binary_dilation(canny(rgb2gray(photo), sigma=2, low_threshold=0.03))
+    return np.where(lines, 0, 255).astype(np.uint8)
 
 
 def _face() -> np.ndarray:

@@ -55,6 +55,23 @@ def test_a_style_in_the_graph_is_as_strong_as_stylize_paints_it(file, capsys):
         assert torch.allclose(torch.from_numpy(painted), known.network(image, row[None]), atol=1e-3)
 
 
+@pytest.mark.skipif(not find_spec("onnxscript"), reason="needs the packages of impasto[export]")
+def test_the_only_style_of_a_network_is_put_into_the_graph(file):
+    import onnxruntime
+
+    from impasto.nets import trained
+
+    torch.manual_seed(1)
+    state = Slim(2, widths=(4, 8, 12), blocks=1).state_dict()
+    save_file({key: value.contiguous() for key, value in state.items()}, "one.safetensors")
+    assert main(["export", "one.safetensors", "-o", "one.onnx"]) == 0
+    known = trained.load("one.safetensors")
+    image = torch.rand((1, 3, 64, 72), generator=torch.Generator().manual_seed(0))
+    (painted,) = onnxruntime.InferenceSession("one.onnx").run(None, {"image": image.numpy()})
+    row = torch.lerp(known.network.returning(), known.network.rows[1], 0.5)
+    assert torch.allclose(torch.from_numpy(painted), known.network(image, row[None]), atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -104,6 +104,13 @@ def test_words_can_be_hidden():
         assert open_.keys() == [window.QUIT]
 
 
+@pytest.mark.parametrize("key", [pygame.K_2, pygame.K_KP_2, pygame.K_QUOTE])
+def test_a_digit_is_what_is_typed_wherever_it_lies(key):
+    with window.Window() as open_:
+        pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=key, unicode="2"))
+        assert open_.keys() == ["2"]
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -71,6 +71,12 @@ def test_regions_and_strength_are_kept_in_tiles(random_weights):
     assert nothing.passes((128, 256)) == []
 
 
+def test_johnson_names_the_way_to_one_style_of_several():
+    state = dict(Slim(4, widths=(4, 8, 12), blocks=1).state_dict())
+    with pytest.raises(OptionError, match=r"this one knows 3; name one of the \.style files"):
+        load("johnson")().prepare([Style(None, measured=state)], generator=torch.Generator())
+
+
 def test_a_style_learnt_with_another_network_is_refused_with_the_way_out(random_weights):
     known = trained.bundled().known("a")
     other = known | {trained.MAKER: known[trained.MAKER] ^ 1}

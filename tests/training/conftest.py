@@ -1,5 +1,10 @@
-"""A teacher of random weights, and pictures of random tiles."""
+"""A teacher of random weights, pictures of random tiles, and how to kill a training."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +12,8 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+
+from impasto.training.loop import CHECKPOINT
 
 LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv4_2", "conv5_1")
 WIDTH = 8
@@ -48,3 +55,21 @@ def photos(tmp_path: Path) -> Path:
         picture = np.kron(tiles, np.ones((8, 8, 1), np.uint8))
         Image.fromarray(picture).save(folder / f"{number}.png")
     return folder
+
+
+@pytest.fixture
+def killed():
+    """Runs a command in another process until its first checkpoint, and kills it there."""
+    return _killed
+
+
+def _killed(command: list[str], out: Path) -> None:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen([sys.executable, "-m", "impasto", *command], env=environment)
+    limit = time.monotonic() + 240
+    while not (out / CHECKPOINT).exists():
+        assert process.poll() is None
+        assert time.monotonic() < limit
+        time.sleep(0.005)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL

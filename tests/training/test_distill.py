@@ -1,10 +1,5 @@
 import csv
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -33,21 +28,8 @@ def contents(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
         return file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
 
 
-def killed(command: list[str], out: Path) -> None:
-    """Run the command in another process until its first checkpoint, and kill it."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    process = subprocess.Popen([sys.executable, "-m", "impasto", *command], env=environment)
-    limit = time.monotonic() + 240
-    while not (out / CHECKPOINT).exists():
-        assert process.poll() is None
-        assert time.monotonic() < limit
-        time.sleep(0.005)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
-
-
 def test_kill_9_costs_nothing(
-    teacher: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    teacher: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed
 ):
     # What is shown does not touch the training; the killed process shows all of it.
     monkeypatch.setattr(distill, "EXAM", 8)

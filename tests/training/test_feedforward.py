@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from impasto.cli.main import main
 from impasto.core.errors import OptionError
 from impasto.core.options import build
 from impasto.jobs.perform import perform
@@ -15,7 +16,7 @@ from impasto.jobs.spec import Job
 from impasto.media.image import read, write
 from impasto.methods.gatys import content_weight
 from impasto.nets import trained, zoo
-from impasto.nets.trained import MAKER, ROW
+from impasto.nets.trained import FILE, MAKER, ROW
 from impasto.nets.transformer import Norm, Slim
 from impasto.nets.vgg import VGG
 from impasto.training import feedforward, teaching
@@ -76,6 +77,26 @@ def test_a_run_that_is_taken_up_again_ends_in_the_same_bits(folders):
     again = load_file(_feed(folders, steps=6, folder="killed"))
     assert whole.keys() == again.keys()
     assert all(torch.equal(whole[key], again[key]) for key in whole)
+
+
+def test_kill_9_costs_nothing(teacher, photos, tmp_path, killed):
+    small = "--batch 2 --size 64 --style-size 64 --save-every 3 --samples 0 --steps 6 --quiet"
+
+    def words(out, *more):
+        common = ["--photos", photos, "--network", teacher, "--out", tmp_path / out]
+        return ["train", "multistyle", *map(str, [*more, *common]), *small.split()]
+
+    one_more = ("--to", tmp_path / "whole" / FILE, "--add-style", photos / "0.png")
+    for out, result, more in (
+        ("whole", FILE, ("--styles", photos)),
+        ("taught", "0.style", one_more),
+    ):
+        assert main(words(out, *more)) == 0
+        killed(words(f"{out}-killed", *more), tmp_path / f"{out}-killed")
+        assert main(words(f"{out}-killed", *more)) == 0
+        same, found = (load_file(tmp_path / each / result) for each in (out, f"{out}-killed"))
+        assert same.keys() == found.keys()
+        assert all(torch.equal(same[key], found[key]) for key in same)
 
 
 def test_the_losses_fall_and_the_styles_part(folders):

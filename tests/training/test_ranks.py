@@ -105,7 +105,7 @@ def test_losses_are_written_for_tensorboard(tmp_path):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     from torch import nn
 
-    from impasto.training.loop import Course, train
+    from impasto.training.loop import CHECKPOINT, Course, train
 
     class Recipe:
         size = (1, 1)
@@ -129,7 +129,11 @@ def test_losses_are_written_for_tensorboard(tmp_path):
         def restore(self, state):
             pass
 
-    train(Recipe(), Course(4, 0.1, log_every=2, save_every=4), folder=tmp_path, identity={})
+    course = Course(4, 0.1, log_every=2, save_every=4)
+    train(Recipe(), course, folder=tmp_path, identity={})
+    # A run that was broken off had drawn steps that it then did again.
+    (tmp_path / CHECKPOINT).unlink()
+    train(Recipe(), course, folder=tmp_path, identity={})
     events = accumulator.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     rows = (tmp_path / "log.csv").read_text().splitlines()[1:]
     assert [event.step for event in events.Scalars("error")] == [2, 4]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from impasto.core.options import build
-from impasto.media.image import write
+from impasto.media.image import read, write
 from impasto.nets import upscaler, zoo
 from impasto.training.superres import Enlarge, halved, learn
 
@@ -37,6 +37,10 @@ def test_it_learns_to_be_sharper_than_bicubic(photos, tmp_path):
     )
     judged = json.loads((tmp_path / "run" / "report.json").read_text())["held_out"]
     assert judged["psnr"] > judged["bicubic psnr"] + 0.5
+    # Crops above, then as the network made them, then bicubic: the second row is nearer.
+    true, made, bicubic = read(tmp_path / "run" / "samples" / "step-00060.png").split(32, 2)
+    assert (made - true).square().mean() < (bicubic - true).square().mean()
+    assert read(tmp_path / "run" / "samples.png").shape[2] == 32
     state, said = zoo.tensors(path)
     assert json.loads(said["steps"]) == 60
     x = torch.rand((1, 3, 16, 16), generator=torch.Generator().manual_seed(0))

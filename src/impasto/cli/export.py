@@ -20,8 +20,8 @@ def export(
     network: Annotated[
         str,
         Parameter(
-            help="multistyle or one of its styles, or a .safetensors, .pth or .pt file with a "
-            "network."
+            help="multistyle or one of its styles, or a .safetensors, .pth, .pt or .model file "
+            "with a network."
         ),
     ],
     /,
@@ -31,7 +31,7 @@ def export(
         str | None,
         Parameter(
             help="Put this style, a name or a .style file, into the graph; otherwise it takes any "
-            "style as a row."
+            "style as a row, unless the network knows only one."
         ),
     ] = None,
     strength: Annotated[
@@ -59,7 +59,10 @@ def export(
     if style is None and network in works():
         network, style = "multistyle", network
     known = trained.bundled() if network == "multistyle" else trained.load(network)
-    if style is None:
+    if style is None and len(known.names) == 1:
+        row = known.mixed(known.styles, torch.ones(1), strength=strength)
+        said = {"style": known.names[0], "strength": f"{strength:g}"}
+    elif style is None:
         row, said = None, graphs.described(known.names, known.styles, known.network.returning())
     else:
         row = known.mixed(_row(known, style)[None], torch.ones(1), strength=strength)

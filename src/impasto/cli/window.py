@@ -50,7 +50,9 @@ class Window:
             if event.type == game.QUIT:
                 found.append(QUIT)
             elif event.type == game.KEYDOWN:
-                name = event.unicode if event.unicode in (",", ".") else game.key.name(event.key)
+                # What is typed, not where: digits and signs lie elsewhere on other keyboards.
+                typed = event.unicode in (",", ".") or event.unicode.isdecimal()
+                name = event.unicode if typed else game.key.name(event.key)
                 found.append(QUIT if name == "escape" else name)
         self.worded ^= found.count(WORDS) % 2 == 1
         return found

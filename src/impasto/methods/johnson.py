@@ -22,6 +22,9 @@ from impasto.core.tensors import Image
 from impasto.feedforward import FeedForward
 from impasto.nets.trained import build, is_network
 
+MOST_ROWS = 2
+"""Of a network of one style: its row, and one that returns the picture."""
+
 
 class Johnson(FeedForward):
     """One pass of a network that was trained for one style (Johnson et al. 2016): at once."""
@@ -46,8 +49,13 @@ class Johnson(FeedForward):
         measured = styles[0].measured or {}
         if not is_network(measured):
             raise OptionError(
-                "johnson takes a style that is a network: a .pth, .pt or .safetensors file; "
-                "adain, auto, gatys and wct take any picture"
+                "johnson takes a style that is a network: a .pth, .pt, .model or .safetensors "
+                "file; adain, auto, gatys and wct take any picture"
+            )
+        if "rows" in measured and len(measured["rows"]) > MOST_ROWS:
+            raise OptionError(
+                f"johnson takes a network of one style, and this one knows "
+                f"{len(measured['rows']) - 1}; name one of the .style files that lie beside it"
             )
         trained = build(measured)
         trained.network.to(next(iter(measured.values())).device)

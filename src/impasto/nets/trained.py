@@ -20,7 +20,7 @@ from impasto.ops.resample import mirror, resize
 ROW, MAKER = "transformer.row", "transformer.sha256"
 """Names in `Style.measured` of a row, and of the digest of the network that it was learnt with."""
 BUNDLED = "multistyle"
-ENDINGS = (".pth", ".pt", ".safetensors")
+ENDINGS = (".pth", ".pt", ".model", ".safetensors")
 """Of files that hold a network."""
 FILE = "network.safetensors"
 """What a training calls its network. A style that was learnt with it is looked for beside it."""

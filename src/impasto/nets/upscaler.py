@@ -9,6 +9,7 @@ is left. Four times is twice, twice.
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -100,13 +101,28 @@ def _bundled() -> Upscaler:
     return build(zoo.load_painter("upscaler")[0])
 
 
+def load(path: str | Path) -> Upscaler:
+    """The network in a file of `impasto train upscaler`.
+
+    Raises:
+        WeightsError: the file cannot be read, or holds no such network.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"{path} does not exist")
+    return build(zoo.tensors(path)[0])
+
+
 @torch.no_grad()
-def enlarge(image: Image, *, by: int, report: Report = silent) -> Image:
+def enlarge(
+    image: Image, *, by: int, network: Upscaler | None = None, report: Report = silent
+) -> Image:
     """A picture once, twice or four times as large.
 
     Args:
         image: (1, 3, H, W), sRGB in [0, 1].
         by: one of `FACTORS`, or 1.
+        network: what doubles; None is the bundled one.
         report: is told of every strip.
 
     Returns:
@@ -116,24 +132,28 @@ def enlarge(image: Image, *, by: int, report: Report = silent) -> Image:
         WeightsError: the network cannot be had.
     """
     strips: list[Tensor] = []
-    enlarging(strips.append, height=image.shape[2], by=by, report=report)(image)
+    whole = image.shape[2]
+    enlarging(strips.append, height=whole, by=by, network=network, report=report)(image)
     return torch.cat(strips, 2)
 
 
-def enlarging(give: Rows, *, height: int, by: int, report: Report = silent) -> Rows:
+def enlarging(
+    give: Rows, *, height: int, by: int, network: Upscaler | None = None, report: Report = silent
+) -> Rows:
     """What takes the rows of a picture from top to bottom, and gives them on enlarged.
 
     Args:
         give: takes rows (1, 3, h, by·W).
         height: of the picture.
         by: one of `FACTORS`, or 1.
+        network: what doubles; None is the bundled one.
         report: is told of every strip.
 
     Raises:
         WeightsError: the network cannot be had.
     """
     for round_ in range(by.bit_length() - 1, 0, -1):
-        give = _Doubling(give, height << (round_ - 1), report).take
+        give = _Doubling(network or bundled(), give, height << (round_ - 1), report).take
         report = silent  # The last doubling tells how far all is.
     return give
 
@@ -141,9 +161,8 @@ def enlarging(give: Rows, *, height: int, by: int, report: Report = silent) -> R
 class _Doubling:
     """Takes the rows of a picture, and gives them on twice as large, a strip at a time."""
 
-    def __init__(self, give: Rows, height: int, report: Report) -> None:
-        self.give, self.height, self.report = give, height, report
-        self.network = bundled()
+    def __init__(self, network: Upscaler, give: Rows, height: int, report: Report) -> None:
+        self.network, self.give, self.height, self.report = network, give, height, report
         self.top, self.done = 0, 0
         self.kept: Tensor | None = None
 

@@ -146,13 +146,14 @@ def train(
     run.exchange()
 
 
-def _board(folder: Path) -> Any:
-    """What draws the losses for TensorBoard, where that is installed."""
+def _board(folder: Path, *, step: int) -> Any:
+    """What draws the losses for TensorBoard from a step on, where that is installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(folder / "tensorboard")
+    # A run that was broken off may have drawn steps that come again.
+    return SummaryWriter(folder / "tensorboard", purge_step=step)
 
 
 class _Run:
@@ -194,7 +195,8 @@ class _Run:
         with torch.no_grad():
             for name, parameter in self.parameters.items():
                 self.average[name].lerp_(parameter, weight)
-        self.since.append({name: loss.detach() for name, loss in losses.items()})
+        if not ranks.rank():  # The others keep no log.
+            self.since.append({name: loss.detach() for name, loss in losses.items()})
         self.step += 1
         return float(total.detach())
 
@@ -232,7 +234,7 @@ class _Run:
             self.exchange()
 
     def _log(self) -> None:
-        self.board = self.board or _board(self.folder)
+        self.board = self.board or _board(self.folder, step=self.step)
         sums = {name: torch.stack([row[name] for row in self.since]) for name in self.since[0]}
         losses = {name: float(values.mean()) for name, values in sums.items()}
         losses = {"total": sum(losses.values())} | losses

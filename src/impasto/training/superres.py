@@ -24,11 +24,13 @@ from impasto.nets.vgg import VGG, bfloat16_is_fast
 from impasto.training.data import Pairs, listed, pictures, split
 from impasto.training.distances import far, psnr, seen
 from impasto.training.loop import Course, train
+from impasto.training.sheet import grown
 
 FILE = "upscaler.safetensors"
 LAYERS = ("relu1_1", "relu2_1", "relu3_1")
 """Where pictures are compared: fine detail, and no deeper."""
-EXAM = 16
+EXAM, SHOWN = 16, 4
+"""Held-out crops of each kind that are enlarged, and every how many of them is shown."""
 
 
 class Enlarge(Options):
@@ -109,13 +111,18 @@ class Enlarging:
 
     @torch.no_grad()
     def show(self, step: int) -> None:
-        """Write the weights and `report.json`: PSNR of held-out crops, and of bicubic ones."""
+        """Write the weights, `report.json` and a sheet of samples.
+
+        The report holds the PSNR of held-out crops, and of bicubic ones. In a column of the sheet a
+        crop is above, then what the network made, then what is bicubic.
+        """
         pairs = self._pairs(*self.held, torch.Generator().manual_seed(5))
         large = pairs.laid(torch.cat([c.plain(EXAM) for c in (pairs.photos, pairs.paintings)]))
         small = halved(large)
         bicubic = F.interpolate(small, self.size, mode="bicubic", align_corners=False)
+        made = self.network(small)
         judged = {
-            "psnr": float(psnr(self.network(small), large).mean()),
+            "psnr": float(psnr(made, large).mean()),
             "bicubic psnr": float(psnr(bicubic, large).mean()),
         }
         said = self.provenance | {"steps": step, "held_out": judged}
@@ -123,6 +130,11 @@ class Enlarging:
         words = {key: json.dumps(value) for key, value in said.items()}
         media.write_bytes(self.folder / FILE, save(state, words))
         media.write_bytes(self.folder / "report.json", json.dumps(said, indent=2).encode())
+        samples = self.folder / "samples"
+        samples.mkdir(exist_ok=True)
+        rows = [torch.cat(list(x[::SHOWN].clamp(0, 1)), 2) for x in (large, made, bicubic)]
+        media.write(torch.cat(rows, 1)[None].cpu(), samples / f"step-{step:05d}.png")
+        media.write(grown(samples, side=self.options.size), self.folder / "samples.png")
 
     def state(self) -> dict[str, Tensor]:
         """Nothing but the weights."""
