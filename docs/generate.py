@@ -134,6 +134,8 @@ FIGURES = (
 )
 """The part of the benchmarks, what was measured, and how to write it."""
 DISTANCES = ("ratio", "content", "roughness")
+PSNR, SAME = ("psnr_db", "psnr_db_median"), 90
+"""In dB; from so many on nothing but rounding in float32 differs."""
 UNMEASURED = "Nothing is measured yet; `make bench` does it."
 
 
@@ -147,6 +149,7 @@ def pages() -> dict[str, str]:
         "docs/losses.md": _filled("docs/losses.md", {"losses": judged_losses(RESULTS)}),
         "docs/styles.md": _filled("docs/styles.md", {"styles": painted_styles()}),
         "docs/architecture.md": _filled("docs/architecture.md", {"rooms": rooms()}),
+        "docs/engines.md": _filled("docs/engines.md", {"engines": engines(RESULTS)}),
         "docs/auto.md": _filled("docs/auto.md", {"auto": gains(RESULTS)}),
         "docs/judging.md": _filled("docs/judging.md", {"curves": curves(RESULTS)}),
         "README.md": _filled("README.md", {"figures": figures(RESULTS)}),
@@ -249,6 +252,25 @@ def gains(results: Path) -> str:
     ]
     head = ("", "Time", "Style over that of the photograph", "Content", "Roughness")
     return _table(head, rows) if rows else UNMEASURED
+
+
+def engines(results: Path) -> str:
+    """Milliseconds of every engine and precision, and how far its pictures are from torch's."""
+    path = results / "realtime.json"
+    if not path.exists():
+        return UNMEASURED
+    found = json.loads(path.read_text(encoding="utf-8"))
+    rows = [
+        (
+            name,
+            f"{row['square_ms']:.0f} ms",
+            f"{row['video_ms']:.0f} ms",
+            *(f"{row[key]:.0f} dB" if row[key] < SAME else "the same" for key in PSNR),
+        )
+        for name, row in found["engines"].items()
+    ]
+    head = ("Engine", "512 × 512", "1280 × 720", "PSNR, worst", "PSNR, median")
+    return f"{_table(head, rows)}\n\nMeasured on {_machine(found['machine'])}."
 
 
 def costs(results: Path) -> str:

@@ -20,7 +20,7 @@ Optimizer = Literal["lbfgs", "adam"]
 Objective = Callable[[Image], dict[str, Tensor]]
 """A picture to named scalars; their sum is descended."""
 
-HISTORY = 10
+HISTORY = 6
 """Steps that L-BFGS remembers, each as two pictures: more help little and cost memory."""
 LEAST = 1e-10
 """A pair of less curvature is not remembered."""

@@ -193,6 +193,20 @@ def test_figures_are_written_and_missing_parts_are_left_out(generate, tmp_path):
     assert "make bench" in generate.figures(tmp_path / "nowhere")
 
 
+def test_engines_that_only_round_differently_paint_the_same(generate, tmp_path):
+    row = {"square_ms": 12.3, "video_ms": 45.6, "psnr_db": 41.2, "psnr_db_median": 47.4}
+    same = row | {"psnr_db": 120.0, "psnr_db_median": 120.0}
+    found = {"machine": MACHINE, "engines": {"quick int8": row, "torch float32": same}}
+    (tmp_path / "realtime.json").write_text(json.dumps(found))
+    _, _, *rows, _, machine = generate.engines(tmp_path).splitlines()
+    assert rows == [
+        "| quick int8 | 12 ms | 46 ms | 41 dB | 47 dB |",
+        "| torch float32 | 12 ms | 46 ms | the same | the same |",
+    ]
+    assert machine == "Measured on A chip, 2 cores with AVX, torch 9.9, 2020-02-02."
+    assert "make bench" in generate.engines(tmp_path / "nowhere")
+
+
 def test_figures_have_the_keys_of_the_benchmarks(generate, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
     speed = import_module("benchmarks.speed")
@@ -213,7 +227,8 @@ def test_figures_have_the_keys_of_the_benchmarks(generate, monkeypatch):
         "speed": set(speed.speed()),
         "memory": set(speed.memory()),
         "realtime": set(re.findall(r'"(\w+)": ', realtime)),
-        "quality": {field.name for field in fields(Summary)},
+        "universal_quality": set(methods.names()),
+        **{part: {field.name for field in fields(Summary)} for part in ("quality", "multistyle")},
         "strength": set(re.findall(r'"(\w+)": ', source)),
         "teachers": set(re.findall(r'"(\w+)": ', source)),
     }
