@@ -15,7 +15,7 @@ from impasto.jobs.perform import perform
 from impasto.jobs.spec import Job
 from impasto.media.image import read, write
 from impasto.methods.gatys import content_weight
-from impasto.nets import trained, zoo
+from impasto.nets import engines, trained, zoo
 from impasto.nets.trained import FILE, MAKER, ROW
 from impasto.nets.transformer import Norm, Slim
 from impasto.nets.vgg import VGG
@@ -219,11 +219,12 @@ def test_what_was_trained_paints_by_its_style_files(folders):
     known = trained.load(path)
     photo = folders / "photos" / "photos-0.png"
     one, other = (str(path.with_name(f"styles-{i}.style")) for i in range(2))
+    runner = engines.start(known.network, kind="torch")  # In bfloat16 where that is fast.
     for styles, weights in (([other], [1.0]), ([one, other], [0.25, 0.75])):
         job = Job(photo, list(zip(styles, weights, strict=True)), options={"strength": 0.3})
         rows = known.styles[-len(styles) :]
         row = known.mixed(rows, torch.tensor(weights), strength=0.3)
-        assert torch.equal(perform(job), trained.paint(known.network, read(photo), row))
+        assert torch.equal(perform(job), trained.paint(runner, read(photo), row))
     path.rename(path.with_name("moved.safetensors"))
     with pytest.raises(OptionError, match="put that beside it as network"):
         perform(job)
@@ -308,7 +309,7 @@ def test_the_style_is_seen_at_four_layers_and_the_content_at_one(folders, eyes, 
         asked.update(taps)
         return forward(self, image, taps)
 
-    monkeypatch.setattr(zoo, "load", lambda *_: eyes)
+    monkeypatch.setattr(zoo, "load", lambda *_: copy.deepcopy(eyes))
     monkeypatch.setattr(VGG, "forward", noted)
     _feed(folders, steps=1)
     assert asked == {"relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2"}
