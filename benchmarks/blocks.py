@@ -13,6 +13,7 @@ from benchmarks.quality import need_shared
 from benchmarks.realtime import SQUARE, eager, photograph, steady
 from impasto.media.image import from_array
 from impasto.nets import engines
+from impasto.nets.export import need
 from impasto.nets.transformer import Convolution, Norm, Slim
 from impasto.nets.vgg import bfloat16_is_fast
 from impasto.painted import paint
@@ -70,24 +71,25 @@ KINDS: dict[str, Callable[[int], Slim]] = {
 def blocks() -> dict[str, object]:
     """Milliseconds at 512 x 512, and what is left of the loss after as many steps from nothing."""
     need_shared()
+    need(*engines.NEEDS["openvino"], extra="fast")
     torch.set_flush_denormal(True)
-    kinds = {name: _timed(make) | {"loss": _taught(make)} for name, make in KINDS.items()}
-    return {"steps": STEPS, "kinds": kinds}
+    precision = "bfloat16" if bfloat16_is_fast(torch.device("cpu")) else "float32"
+    kinds = {
+        name: _timed(make, precision) | {"loss": _taught(make)} for name, make in KINDS.items()
+    }
+    return {"steps": STEPS, "precision": precision, "kinds": kinds}
 
 
-def _timed(make: Callable[[int], Slim]) -> dict[str, float]:
+def _timed(make: Callable[[int], Slim], precision: str) -> dict[str, float]:
     """The work of a network, and its time in eager torch and in OpenVINO, which is quicker."""
     network = make(1).eval().requires_grad_(requires_grad=False)
     image, row = photograph(SQUARE), network.rows
-    found = {
+    engine = engines.start(network, kind="openvino", precision=precision)
+    return {
         "multiply_adds_a_pixel": _multiply_adds(network),
         "torch_ms": 1000 * steady(lambda: eager(network, image, row)),
+        "openvino_ms": 1000 * steady(lambda: engine(image, row)),
     }
-    if "openvino" in engines.installed():
-        precision = "bfloat16" if bfloat16_is_fast(row.device) else "float32"
-        engine = engines.start(network, kind="openvino", precision=precision)
-        found[f"openvino_{precision}_ms"] = 1000 * steady(lambda: engine(image, row))
-    return found
 
 
 def _taught(make: Callable[[int], Slim]) -> float:
@@ -112,7 +114,7 @@ def _taught(make: Callable[[int], Slim]) -> float:
             course,
             folder=Path(folder),
             identity={},
-            report=lambda progress: totals.append(progress.losses.get("total", 0.0)),
+            report=lambda progress: totals.append((progress.losses or {}).get("total", 0.0)),
         )
     return mean(totals[-LAST:])
 

@@ -150,6 +150,7 @@ def pages() -> dict[str, str]:
         "docs/styles.md": _filled("docs/styles.md", {"styles": painted_styles()}),
         "docs/architecture.md": _filled("docs/architecture.md", {"rooms": rooms()}),
         "docs/engines.md": _filled("docs/engines.md", {"engines": engines(RESULTS)}),
+        "docs/training.md": _filled("docs/training.md", {"blocks": blocks(RESULTS)}),
         "docs/auto.md": _filled("docs/auto.md", {"auto": gains(RESULTS)}),
         "docs/judging.md": _filled("docs/judging.md", {"curves": curves(RESULTS)}),
         "README.md": _filled("README.md", {"figures": figures(RESULTS)}),
@@ -270,6 +271,27 @@ def engines(results: Path) -> str:
         for name, row in found["engines"].items()
     ]
     head = ("Engine", "512 × 512", "1280 × 720", "PSNR, worst", "PSNR, median")
+    return f"{_table(head, rows)}\n\nMeasured on {_machine(found['machine'])}."
+
+
+def blocks(results: Path) -> str:
+    """Work and time of several kinds of blocks, and what each has learnt in as many steps."""
+    path = results / "blocks.json"
+    if not path.exists():
+        return UNMEASURED
+    found = json.loads(path.read_text(encoding="utf-8"))
+    rows = [
+        (
+            name,
+            f"{row['multiply_adds_a_pixel'] / 1000:.1f} k",
+            f"{row['torch_ms']:.0f} ms",
+            f"{row['openvino_ms']:.0f} ms",
+            f"{row['loss']:.3f}",
+        )
+        for name, row in found["kinds"].items()
+    ]
+    quick = f"OpenVINO, {found['precision']}"
+    head = ("Blocks", "Work a pixel", "torch", quick, f"Loss after {found['steps']} steps")
     return f"{_table(head, rows)}\n\nMeasured on {_machine(found['machine'])}."
 
 

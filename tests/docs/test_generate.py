@@ -207,6 +207,16 @@ def test_engines_that_only_round_differently_paint_the_same(generate, tmp_path):
     assert "make bench" in generate.engines(tmp_path / "nowhere")
 
 
+def test_kinds_of_blocks_stand_with_their_work_and_what_they_learnt(generate, tmp_path):
+    kind = {"multiply_adds_a_pixel": 7278.0, "torch_ms": 33.4, "openvino_ms": 18.2, "loss": 0.25}
+    found = {"machine": MACHINE, "steps": 9, "precision": "bfloat16", "kinds": {"full": kind}}
+    (tmp_path / "blocks.json").write_text(json.dumps(found))
+    head, _, row, *_ = generate.blocks(tmp_path).splitlines()
+    assert head == "| Blocks | Work a pixel | torch | OpenVINO, bfloat16 | Loss after 9 steps |"
+    assert row == "| full | 7.3 k | 33 ms | 18 ms | 0.250 |"
+    assert "make bench" in generate.blocks(tmp_path / "nowhere")
+
+
 def test_figures_have_the_keys_of_the_benchmarks(generate, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
     speed = import_module("benchmarks.speed")
