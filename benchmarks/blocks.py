@@ -22,8 +22,8 @@ from impasto.training.feedforward import Feed, Feeding, eyes_of
 from impasto.training.loop import Course, train
 
 STYLES = ("swirl", "mosaic", "hatching", "watercolour")
-LEARNT = Feed(batch=8, size=128, half_share=1.0, mixed_share=0.0, samples=0)
-STEPS, LAST = 500, 100
+LEARNT = Feed(batch=6, size=128, half_share=1.0, mixed_share=0.0, samples=0)
+STEPS, LAST = 200, 50
 """Steps that each kind is taught, and those at the end over which its loss is a mean."""
 
 
@@ -108,7 +108,7 @@ def _taught(make: Callable[[int], Slim]) -> float:
             provenance={},
             device=torch.device("cpu"),
         )
-        course = Course(STEPS, LEARNT.rate, factors={"rows": 5.0})
+        course = Course(STEPS, LEARNT.rate, warm_up=LAST, factors={"rows": 5.0})
         train(
             recipe,
             course,

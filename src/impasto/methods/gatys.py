@@ -44,7 +44,7 @@ from impasto.ops import masks
 from impasto.ops.resample import fit, mirror, pyramid, resize
 from impasto.optimize import Objective, Optimizer, climb, looked
 
-CONTENT_WEIGHT, CONTENT_TRACE = 0.06, 0.03
+CONTENT_WEIGHT, CONTENT_TRACE = 0.055, 0.0275
 """Below this trace a picture comes no closer to the style; it only loses its way."""
 LEAST_STRENGTH = 0.01
 """Below it nothing would be seen to change, and the weights would grow without bound."""

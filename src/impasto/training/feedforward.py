@@ -52,7 +52,7 @@ from impasto.universal.palette import ENDING, save_style
 STAGES = 4
 """In how many the style is seen, as in Johnson et al.: what a network learns of the fifth
 it loses in the others."""
-CONTENT_WEIGHT, CONTENT_TRACE = 0.06, 0.03
+CONTENT_WEIGHT, CONTENT_TRACE = 0.055, 0.0275
 """As `gatys` weighs its content: the first times (1 − s) / s, and the second, at strength s."""
 WEAKEST = 0.05
 """The weakest strength that is trained, but for 0."""
