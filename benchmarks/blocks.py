@@ -23,7 +23,7 @@ from impasto.training.loop import Course, train
 
 STYLES = ("swirl", "mosaic", "hatching", "watercolour")
 LEARNT = Feed(batch=6, size=128, half_share=1.0, mixed_share=0.0, samples=0)
-STEPS, LAST = 200, 50
+STEPS, LAST = 100, 25
 """Steps that each kind is taught, and those at the end over which its loss is a mean."""
 
 
