@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -257,10 +257,8 @@ def gains(results: Path) -> str:
 
 def engines(results: Path) -> str:
     """Milliseconds of every engine and precision, and how far its pictures are from torch's."""
-    path = results / "realtime.json"
-    if not path.exists():
+    if not (found := _found(results, "realtime")):
         return UNMEASURED
-    found = json.loads(path.read_text(encoding="utf-8"))
     rows = [
         (
             name,
@@ -271,15 +269,13 @@ def engines(results: Path) -> str:
         for name, row in found["engines"].items()
     ]
     head = ("Engine", "512 × 512", "1280 × 720", "PSNR, worst", "PSNR, median")
-    return f"{_table(head, rows)}\n\nMeasured on {_machine(found['machine'])}."
+    return _measured(head, rows, found)
 
 
 def blocks(results: Path) -> str:
     """Work and time of several kinds of blocks, and what each has learnt in as many steps."""
-    path = results / "blocks.json"
-    if not path.exists():
+    if not (found := _found(results, "blocks")):
         return UNMEASURED
-    found = json.loads(path.read_text(encoding="utf-8"))
     rows = [
         (
             name,
@@ -292,7 +288,7 @@ def blocks(results: Path) -> str:
     ]
     quick = f"OpenVINO, {found['precision']}"
     head = ("Blocks", "Work a pixel", "torch", quick, f"Loss after {found['steps']} steps")
-    return f"{_table(head, rows)}\n\nMeasured on {_machine(found['machine'])}."
+    return _measured(head, rows, found)
 
 
 def costs(results: Path) -> str:
@@ -340,8 +336,17 @@ def curves(results: Path) -> str:
 
 
 def _summary(results: Path, part: str) -> dict[str, Any]:
+    return _found(results, part).get("summary", {})
+
+
+def _found(results: Path, part: str) -> dict[str, Any]:
+    """All that a part of the benchmarks has kept; nothing where it was not run."""
     path = results / f"{part}.json"
-    return json.loads(path.read_text(encoding="utf-8"))["summary"] if path.exists() else {}
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _measured(head: Sequence[str], rows: Sequence[Sequence[str]], found: dict[str, Any]) -> str:
+    return f"{_table(head, rows)}\n\nMeasured on {_machine(found['machine'])}."
 
 
 def _machine(machine: dict[str, Any]) -> str:

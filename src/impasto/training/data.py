@@ -136,10 +136,10 @@ class Crops:
             try:
                 return _decoded(path)
             except MediaError as error:
+                if self.damaged.issuperset({*self.paths} - {path}):
+                    raise
                 if path not in self.damaged:
                     self.damaged.add(path)
-                    if self.damaged.issuperset(self.paths):
-                        raise
                     _log.warning("%s; the training goes on without it", error)
 
     def _jitter(self, x: Tensor) -> Tensor:
