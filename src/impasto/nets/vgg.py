@@ -8,6 +8,7 @@ Departures: padding reflects by default, because zeros draw a frame around the p
 optimised; the classifier behind the last convolution is left out.
 """
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, cast, get_args
@@ -15,7 +16,6 @@ from typing import Any, Literal, cast, get_args
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.grad import conv2d_input
 
 from impasto.core.errors import WeightsError
 
@@ -168,18 +168,20 @@ class _Seen(torch.autograd.Function):
     ) -> Tensor:
         out = _seen(h, weight, bias, mode)
         ctx.save_for_backward(out if looked_at else out > 0, weight)
-        ctx.mode, (*ctx.before, height, width) = mode, h.shape
-        ctx.padded = (*ctx.before, height + 2, width + 2)
+        ctx.mode = mode
         return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
         (out, weight), (gradient,) = ctx.saved_tensors, gradients
         if out.dtype == torch.bool:
-            gradient = torch.where(out, gradient, 0.0)
+            # Ten times as quick as to choose, or to multiply by truth values.
+            gradient = gradient * out.view(torch.uint8)
         else:
             gradient = torch.ops.aten.threshold_backward(gradient, out, 0)
-        g = conv2d_input(ctx.padded, weight, gradient)
+        # The way back through a convolution is one with the turned kernel, which is far quicker
+        # than what there is for it, in float32 more than twice.
+        g = F.conv2d(gradient, weight.flip(2, 3).transpose(0, 1), padding=2)
         if ctx.mode != "constant":
             # What lies beyond the border is a copy of the second line within, or of the first.
             inner = 2 if ctx.mode == "reflect" else 1
@@ -215,7 +217,9 @@ class _Halved(torch.autograd.Function):
         g = back.max_pool2d_with_indices_backward(
             top, h, window, window, [0, 0], [1, 1], False, at.long()
         )
-        g += back.avg_pool2d_backward(average, h, window, window, [0, 0], False, True, None)
+        spread = F.interpolate(average / math.prod(window), scale_factor=tuple(map(float, window)))
+        # Where a side is odd, no window has the last line.
+        g[:, :, : spread.shape[2], : spread.shape[3]] += spread
         return g, None
 
 
