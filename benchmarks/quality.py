@@ -25,6 +25,9 @@ EYES = {
     "distilled": JUDGE.with_name("vgg19_distilled16x.safetensors"),
 }
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)
+STRONGER = (0.5, 0.6, 0.7, 0.8, 0.9)
+"""Strengths at which petit is compared with its teachers at the default one: two pairs of eyes that
+keep differently much of a content can be told apart only where they keep as much."""
 
 
 def stylized(method: Gatys, content: Tensor, style: Tensor) -> Tensor:
@@ -111,14 +114,17 @@ def teachers(long_side: int = 256) -> dict[str, object]:
     """Compare petit and its teachers as eyes of the same method, with as many evaluations.
 
     With one of them by the layers of the exact VGG-19, with all of them together by those that are
-    usual. The exact VGG-19 is also the judge here, so it is judged by what it optimised.
+    usual, and there at the strength that brings petit nearest to their content distance without
+    exceeding it. The exact VGG-19 is also the judge here, so it is judged by what it optimised.
     """
     need_shared()
     network, rows = judging_network(), {}
     loaded = {eyes: zoo.load(source) for eyes, source in EYES.items()}
     exact = {"style_layers": STYLE_LAYERS, "content_layers": (CONTENT_LAYER,)}
     looked = {eyes: Gatys(network=net, **exact) for eyes, net in loaded.items()} | {
-        "petit, usual layers": Gatys(network=loaded["petit"]),
+        f"petit, usual layers, {s:g}": Gatys(network=loaded["petit"], strength=s) for s in STRONGER
+    }
+    looked |= {
         "together": Gatys(network=Together(loaded["exact"], loaded["distilled"])),
     }
     for name, content, style in list(pairs(long_side=long_side))[::6]:
@@ -129,14 +135,21 @@ def teachers(long_side: int = 256) -> dict[str, object]:
     def over(eyes: str, axis: int, own: str = "petit") -> float:
         return median(row[own][axis] / row[eyes][axis] for row in rows.values())
 
+    curve = {
+        s: [over("together", axis, f"petit, usual layers, {s:g}") for axis in (0, 1)]
+        for s in STRONGER
+    }
+    equal = max(s for s, (_, content) in curve.items() if content <= 1)
     return {
         "summary": {
             "style_petit_over_exact": over("exact", 0),
             "content_petit_over_exact": over("exact", 1),
             "style_petit_over_distilled": over("distilled", 0),
             "content_petit_over_distilled": over("distilled", 1),
-            "style_petit_over_together": over("together", 0, "petit, usual layers"),
-            "content_petit_over_together": over("together", 1, "petit, usual layers"),
+            "petit_over_together": {f"{s:g}": ratios for s, ratios in curve.items()},
+            "strength_of_equal_content": equal,
+            "style_petit_over_together": curve[equal][0],
+            "content_petit_over_together": curve[equal][1],
         },
         "pairs": rows,
     }

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from impasto.core.progress import Progress
 from impasto.ops.resample import resize
-from impasto.optimize import HISTORY, Objective, Optimizer, climb, descend, split
+from impasto.optimize import HISTORY, Curvature, Objective, Optimizer, climb, descend, split
 
 both = pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 
@@ -150,6 +150,36 @@ def test_the_best_picture_is_kept_when_a_descent_blows_up(optimizer: Optimizer, 
 def test_a_descent_that_is_never_finite_returns_its_start(optimizer: Optimizer) -> None:
     objective, _ = spoilt(0, by=math.nan)
     assert torch.equal(descend(START, objective, iterations=4, optimizer=optimizer), START)
+
+
+def test_a_finer_size_begins_with_what_a_coarser_one_has_learnt() -> None:
+    """The mean square has the same curvature everywhere: one step is the whole way."""
+
+    def losses(size: tuple[int, int], steps: int, known: Curvature | None) -> list[float]:
+        goal, found = torch.full((1, 3, *size), 0.25), []
+        descend(
+            0.4 * torch.rand((1, 3, *size), generator=torch.Generator().manual_seed(3)),
+            lambda image: {"far": 9 * (image - goal).square().mean()},
+            iterations=steps,
+            known=known,
+            after=lambda _step, told, _best: found.append(told["far"]),
+        )
+        return found
+
+    known = Curvature()
+    assert losses((6, 4), 3, known)[-1] > 0
+    assert losses((12, 8), 2, None)[1] > 0.1
+    assert losses((12, 8), 2, known)[1] < 1e-9
+
+
+@pytest.mark.parametrize("turned", [1e-8, math.inf])
+def test_what_was_learnt_is_forgotten_if_it_leads_too_far(turned: float) -> None:
+    known = Curvature()
+    known.adopt(START)
+    known.learn(torch.ones(START.numel()), torch.full((START.numel(),), turned))
+    assert known.pairs
+    out = descend(START, bowl, iterations=9, known=known)
+    assert torch.equal(out, descend(START, bowl, iterations=9))
 
 
 @both

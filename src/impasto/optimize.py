@@ -24,6 +24,8 @@ HISTORY = 6
 """Steps that L-BFGS remembers, each as two pictures: more help little and cost memory."""
 LEAST = 1e-10
 """A pair of less curvature is not remembered."""
+FARTHEST = 0.25
+"""What was learnt at another size is forgotten if it wants values to move farther at once."""
 
 _MARK = "__dynamo_disable"
 
@@ -42,6 +44,7 @@ def descend(
     optimizer: Optimizer = "lbfgs",
     rate: float = 0.03,
     tolerance: float = 0.0,
+    known: "Curvature | None" = None,
     after: Callable[[int, dict[str, float], Image], None] = lambda *_: None,
 ) -> Image:
     """Change a picture until the objective is small.
@@ -53,6 +56,7 @@ def descend(
         optimizer: L-BFGS (Liu and Nocedal 1989) or Adam (Kingma and Ba 2014).
         rate: peak step size of Adam; it decays by a cosine.
         tolerance: share of the loss that ten steps must gain, or the descent ends.
+        known: what L-BFGS learnt of this objective at another size; it learns on.
         after: called after each evaluation with its number from 1, the losses and the picture.
 
     Returns:
@@ -74,8 +78,11 @@ def descend(
         return gradient
 
     if optimizer == "lbfgs":
+        known = known or Curvature()
+        known.adopt(x.detach())
+        flat = x.detach().view(-1)
         with suppress(_Flat):
-            _lbfgs(x.detach().view(-1), lambda: evaluate().view(-1), iterations=iterations)
+            _lbfgs(flat, lambda: evaluate().view(-1), iterations=iterations, known=known)
         return best
     with _without_compiler():
         adam = torch.optim.Adam([x], lr=rate, betas=(0.9, 0.99))
@@ -88,43 +95,84 @@ def descend(
     return best
 
 
-def _lbfgs(x: Tensor, evaluate: Callable[[], Tensor], *, iterations: int) -> None:
+class Curvature:
+    """What L-BFGS knows of an objective: how its last moves turned the gradient.
+
+    It lies in one block: so many vectors as large as a picture, kept and dropped one by one, leave
+    holes in the heap that are a fourth of the memory of a run.
+    """
+
+    def __init__(self) -> None:
+        # What a picture moved and how far the gradient turned by it, and one over their product.
+        self.pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque()
+        self.shape = torch.Size()
+
+    def adopt(self, image: Image) -> None:
+        """Go on with a picture like this, of any size: what was known of another is resized."""
+        old, before, self.shape = self.pairs, self.shape, image.shape
+        self.memory = image.new_empty((HISTORY, 2, image.numel()))
+        self.forget()
+        for pair in old:
+            size = image.shape[2], image.shape[3]
+            moved, turned = (resize(each.view(before), size).flatten() for each in pair[:2])
+            # Losses are means over positions: of more pixels each has so much less to say.
+            self.learn(moved, turned * (before.numel() / image.numel()))
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.pairs, self.scale = deque(), self.memory.new_ones(())
+
+    def learn(self, moved: Tensor, turned: Tensor) -> None:
+        """Remember a move (N,) and the change of the gradient, if that has grown along the way."""
+        curvature = turned.dot(moved)
+        if curvature > LEAST:
+            self.scale = curvature / turned.dot(turned)
+            full = len(self.pairs) == HISTORY
+            past, turn = self.pairs.popleft()[:2] if full else self.memory[len(self.pairs)]
+            self.pairs.append((past.copy_(moved), turn.copy_(turned), 1 / curvature))
+
+    def newton(self, gradient: Tensor, out: Tensor) -> Tensor:
+        """The move to where the gradient would be 0, as far as is known, written into `out`.
+
+        Nocedal and Wright, "Numerical Optimization", 2006, algorithm 7.4.
+        """
+        direction, shares = torch.neg(gradient, out=out), []
+        for past, turn, inverse in reversed(self.pairs):
+            shares.append(past.dot(direction) * inverse)
+            direction.add_(turn, alpha=-float(shares[-1]))
+        direction.mul_(self.scale)
+        for (past, turn, inverse), share in zip(self.pairs, reversed(shares), strict=True):
+            direction.add_(past, alpha=float(share - turn.dot(direction) * inverse))
+        return direction
+
+
+def _lbfgs(x: Tensor, evaluate: Callable[[], Tensor], *, iterations: int, known: Curvature) -> None:
     """L-BFGS in place, with steps of length 1.
 
     Liu and Nocedal, "On the Limited Memory BFGS Method for Large Scale Optimization", Mathematical
-    Programming 1989, algorithm 2.1. It goes the way of `torch.optim.LBFGS` to the bit. What it
-    remembers lies in one block, though: so many vectors as large as a picture, kept and dropped
-    one by one, leave holes in the heap that are a fourth of the memory of a run.
+    Programming 1989, algorithm 2.1. Where nothing is known yet it goes the way of
+    `torch.optim.LBFGS` to the bit.
 
     Args:
         x: (N,), the picture.
         evaluate: gives the gradient at x, (N,), and leaves it to us.
         iterations: evaluations; fewer if a gradient is 0 or a step would lead up.
+        known: what to begin with; it learns.
     """
-    memory = x.new_empty((HISTORY, 2, len(x)))
-    # What x moved and how far the gradient turned by it, and one over the product of both.
-    pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque()
-    direction, before, length, scale = torch.empty_like(x), x, x.new_ones(()), x.new_ones(())
+    direction, before, length = torch.empty_like(x), x, x.new_ones(())
     for step in range(iterations):
         gradient = evaluate()
         if step == iterations - 1 or not gradient.any():
             return
         if step:
-            moved, turned = direction.mul_(length), torch.sub(gradient, before, out=before)
-            curvature = turned.dot(moved)
-            if curvature > LEAST:
-                scale = curvature / turned.dot(turned)
-                past, turn = memory[len(pairs)] if len(pairs) < HISTORY else pairs.popleft()[:2]
-                pairs.append((past.copy_(moved), turn.copy_(turned), 1 / curvature))
-        length = (1 / gradient.abs().sum()).clamp_max(1) if not step else torch.ones_like(length)
-        torch.neg(gradient, out=direction)
-        shares = []
-        for past, turn, inverse in reversed(pairs):
-            shares.append(past.dot(direction) * inverse)
-            direction.add_(turn, alpha=-float(shares[-1]))
-        direction.mul_(scale)
-        for (past, turn, inverse), share in zip(pairs, reversed(shares), strict=True):
-            direction.add_(past, alpha=float(share - turn.dot(direction) * inverse))
+            known.learn(direction.mul_(length), torch.sub(gradient, before, out=before))
+        known.newton(gradient, out=direction)
+        # Also where it is not finite.
+        if not step and not direction.abs().mean() <= FARTHEST:
+            known.forget()
+            known.newton(gradient, out=direction)
+        blind = not step and not known.pairs
+        length = (1 / gradient.abs().sum()).clamp_max(1) if blind else torch.ones_like(length)
         if gradient.dot(direction) > 0:
             return
         x.add_(direction, alpha=float(length))
@@ -173,7 +221,7 @@ def climb(
     """Descend at each size in turn, every size beginning with the result of the one before.
 
     To that result comes the detail of the start which the size before was too coarse to hold, so
-    that a size need not find again what was known.
+    that a size need not find again what was known. What L-BFGS knows is carried along, too.
 
     Args:
         start: where to begin, of any size; what has no detail at a size adds none.
@@ -190,7 +238,7 @@ def climb(
     """
     shares = split(iterations, len(sizes))
     costs = [steps * height * width for steps, (height, width) in zip(shares, sizes, strict=True)]
-    image = resize(start, sizes[0])
+    image, known = resize(start, sizes[0]), Curvature()
     for level, (size, steps) in enumerate(zip(sizes, shares, strict=True)):
 
         def after(step: int, losses: dict[str, float], best: Image, level: int = level) -> None:
@@ -215,6 +263,7 @@ def climb(
             optimizer=optimizer,
             rate=rate,
             tolerance=tolerance,
+            known=known,
             after=after,
         )
     return image.clamp(0, 1)

@@ -216,6 +216,25 @@ def test_a_small_covariance_beside_a_large_mean_survives_half_precision(guided: 
     torch.testing.assert_close(found, expected, rtol=0.05, atol=0.01)
 
 
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_gradient_of_mean_and_covariance_is_that_of_their_formula(
+    dtype: torch.dtype, last: bool
+) -> None:
+    f = draw(1, 5, 4, 6).to(dtype)
+    f = f.contiguous(memory_format=torch.channels_last) if last else f
+    of_mean, of_covariance = draw(1, 5, seed=2), draw(1, 5, 5, seed=3)
+    seen, x = f.clone().requires_grad_(), f.double().requires_grad_()
+    mean, covariance = gaussian(seen)
+    flat = x.flatten(2) - x.mean((2, 3))[..., None]
+    expected = (x.mean((2, 3)) * of_mean).sum() + (flat @ flat.mT / 24 * of_covariance).sum()
+    ((mean * of_mean).sum() + (covariance * of_covariance).sum()).backward()
+    expected.backward()
+    assert seen.grad is not None
+    far = 1e-6 if dtype == torch.float32 else 1e-3
+    torch.testing.assert_close(seen.grad, x.grad, atol=far, rtol=10 * far, check_dtype=False)
+
+
 def test_the_root_squared_is_the_matrix() -> None:
     covariance = gaussian(draw(1, 6, 5, 7))[1][0]
     found = root(covariance)

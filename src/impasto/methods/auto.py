@@ -24,10 +24,13 @@ from impasto.nets.trained import ROW, is_network
 Quality = Literal["draft", "normal", "best"]
 
 DESCENTS: Mapping[Quality, Mapping[str, Any]] = {
-    "normal": {"iterations": 36, "coarsest": 256, "tolerance": 0.1},
+    "normal": {"iterations": 30, "coarsest": 256, "tolerance": 0.1},
     "best": {"iterations": 300, "coarsest": 128, "tolerance": 0.03},
 }
 """How Gatys' descent goes on from the draft."""
+BEGUN = 0.7
+"""A descent begins at a draft of this share of the strength: a full one has lost more of the
+content than the few steps of a descent bring back."""
 STEPS: Mapping[Quality, float] = {"normal": 1.0, "best": 0.6}
 """The share of its steps that a descent takes until it is flat, about."""
 
@@ -70,8 +73,10 @@ class Auto(Options):
         draft = _method("adain", shared).prepare(styles, generator=generator)
         if self.quality == "draft" or any(style.image is None for style in styles):
             return draft
+        weaker = {**shared, "strength": BEGUN * self.strength}
+        begin = _method("adain", weaker).prepare(styles, generator=generator)
         finish = _method("gatys", {**shared, **DESCENTS[self.quality]})
-        return _Refined(cast("InPasses", draft), finish.prepare(styles, generator=generator))
+        return _Refined(cast("InPasses", draft), begin, finish.prepare(styles, generator=generator))
 
 
 def _learnt(known: Sequence[Mapping[str, Tensor]]) -> str | None:
@@ -87,9 +92,10 @@ def _method(name: str, options: Mapping[str, Any]) -> Any:
 
 @dataclass(frozen=True)
 class _Refined:
-    """A draft and what is made of it; tile by tile there is only the draft."""
+    """Where to begin and what is made of it; tile by tile there is only the full draft."""
 
     draft: InPasses
+    begin: Stylizer
     finish: Stylizer
 
     def passes(self, size: tuple[int, int]) -> Sequence[Pass]:
@@ -98,7 +104,7 @@ class _Refined:
 
     def __call__(self, frame: Frame, *, report: Report = silent) -> Image:
         if frame.start is None:
-            draft = self.draft(frame)
+            draft = self.begin(frame)
             height, width = draft.shape[2:]
             report(Progress("draft", 0.0, size=(height, width), image=draft.clone))
             frame = replace(frame, start=draft)

@@ -6,7 +6,7 @@ Transfer Using Convolutional Neural Networks", CVPR 2016. Departures:
 1. The descent climbs from a coarse picture to the full one (as in Gatys et al., "Controlling
    Perceptual Factors in Neural Style Transfer", CVPR 2017): most of it happens where it is cheap.
 2. It starts at the content instead of noise, and each size adds the content's detail to the result
-   of the one before: see `optimize.climb`.
+   of the one before, and goes on with what L-BFGS has learnt there: see `optimize.climb`.
 3. The network is our small `petit`; VGG-19 is an option. Where a network carries a metric,
    distances are measured in it.
 4. Every term is relative to its target, so one `strength` means the same for every picture.
