@@ -127,8 +127,9 @@ FIGURES = (
     ("teachers", "Content distance, likewise", "{content_petit_over_distilled:.2f}"),
     (
         "teachers",
-        "Style distance with `petit` over that with both together, each for its layers",
-        "{style_petit_over_together:.2f}",
+        "Style distance with `petit` over that with both together at strength 0.5, each for its "
+        "layers, at the strength that brings it nearest to their content distance from below",
+        "{style_petit_over_together:.2f} at {strength_of_equal_content:g}",
     ),
     ("teachers", "Content distance, likewise", "{content_petit_over_together:.2f}"),
 )
