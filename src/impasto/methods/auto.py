@@ -1,7 +1,7 @@
 """Auto: a picture at once, and a better one where there is time.
 
 No paper: where a network was trained for the styles, it paints them. Else AdaIN's single pass is
-the draft, and Gatys' descent begins at it instead of at the content (Johnson et al., ECCV 2016,
+the draft, and Gatys' descent begins at one instead of at the content (Johnson et al., ECCV 2016,
 section 4.2, note how close a feed-forward result lies to what the optimisation finds). What each
 step gains is measured by `python -m benchmarks auto_gain`.
 """
