@@ -14,7 +14,7 @@ from torch import Tensor
 
 from impasto.core.progress import Progress
 from impasto.ops.resample import resize
-from impasto.optimize import HISTORY, Curvature, Objective, Optimizer, climb, descend, split
+from impasto.optimize import HISTORY, LED, Curvature, Objective, Optimizer, climb, descend, split
 
 both = pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 
@@ -286,6 +286,95 @@ def test_a_climb_carries_the_detail_of_the_start_from_size_to_size() -> None:
     coarse = resize(start, (4, 4))
     out = climb(coarse, still, sizes=[(4, 4), (8, 8)], iterations=2)
     torch.testing.assert_close(out, resize(coarse, (8, 8)))
+
+
+def test_a_lead_is_told_gradient_and_loss_and_makes_the_first_moves() -> None:
+    told: list[tuple[Tensor, Tensor, float]] = []
+    seen: list[Tensor] = []
+
+    def lead(image: Tensor, gradient: Tensor, loss: float) -> Tensor:
+        told.append((image.clone(), gradient.clone(), loss))
+        return 0.2 * (GOAL - image)
+
+    def noted(image: Tensor) -> dict[str, Tensor]:
+        seen.append(image.detach().clone())
+        return bowl(image)
+
+    out = descend(START, noted, iterations=40, lead=lead)
+    assert len(told) == LED
+    for number, (image, gradient, loss) in enumerate(told):
+        torch.testing.assert_close(image, torch.lerp(START, GOAL, 1 - 0.8**number))
+        torch.testing.assert_close(gradient, 2 * SCALE * (image - GOAL))
+        assert loss == pytest.approx(height(image))
+        assert torch.equal(seen[number], image)
+    # L-BFGS goes on from where the lead has come.
+    torch.testing.assert_close(seen[LED], torch.lerp(START, GOAL, 1 - 0.8**LED))
+    torch.testing.assert_close(out, GOAL, atol=1e-4, rtol=0)
+
+
+def test_lbfgs_learns_from_the_moves_of_a_lead() -> None:
+    # A bowl with one curvature: a move along the gradient tells where its bottom is.
+    def even(image: Tensor) -> dict[str, Tensor]:
+        return {"far": 3 * (image - GOAL).square().sum()}
+
+    moves: list[Tensor] = []
+
+    def lead(_image: Tensor, gradient: Tensor, _loss: float) -> Tensor:
+        moves.append(-0.01 * gradient)
+        return moves[-1]
+
+    out = descend(START, even, iterations=LED + 2, lead=lead)
+    assert len(moves) == LED
+    torch.testing.assert_close(out, GOAL)
+
+
+@pytest.mark.parametrize("good", [0, 2])
+def test_a_move_that_leads_up_is_taken_back_and_ends_the_lead(good: int) -> None:
+    calls: list[int] = []
+    seen: list[Tensor] = []
+
+    def lead(image: Tensor, _gradient: Tensor, _loss: float) -> Tensor:
+        calls.append(len(calls))
+        return (0.2 if calls[-1] < good else -0.5) * (GOAL - image)
+
+    def noted(image: Tensor) -> dict[str, Tensor]:
+        seen.append(image.detach().clone())
+        return bowl(image)
+
+    out = descend(START, noted, iterations=60, lead=lead)
+    assert len(calls) == good + 1
+    turn = torch.lerp(START, GOAL, 1 - 0.8**good)
+    astray = turn - 0.5 * (GOAL - turn)
+    torch.testing.assert_close(seen[good + 1], astray)
+    # From where it went astray, towards the goal.
+    moved = seen[good + 2] - turn
+    assert (moved * (GOAL - turn)).sum() > 0
+    torch.testing.assert_close(out, GOAL, atol=1e-4, rtol=0)
+    assert torch.equal(descend(START, bowl, iterations=2, lead=lambda *_: START * 9), START)
+
+
+def test_a_lead_that_is_not_finite_is_not_followed() -> None:
+    out = descend(START, bowl, iterations=60, lead=lambda x, *_: x * math.nan)
+    torch.testing.assert_close(out, GOAL, atol=1e-3, rtol=0)
+
+
+def test_a_climb_asks_for_a_lead_at_each_size() -> None:
+    asked: list[tuple[int, int]] = []
+    led: list[tuple[int, int]] = []
+
+    def lead_at(size: tuple[int, int]):
+        asked.append(size)
+
+        def lead(image: Tensor, gradient: Tensor, _loss: float) -> Tensor:
+            led.append((image.shape[2], image.shape[3]))
+            return -0.01 * gradient
+
+        return lead if size == (8, 8) else None
+
+    sizes = [(4, 4), (8, 8)]
+    climb(START, to_grey(0.2), sizes=sizes, iterations=12, lead_at=lead_at)
+    assert asked == sizes
+    assert set(led) == {(8, 8)}
 
 
 @given(st.integers(1, 2000), st.integers(1, 8))

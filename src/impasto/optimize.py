@@ -15,13 +15,17 @@ from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
 from impasto.ops.resample import resize
 
-Optimizer = Literal["lbfgs", "adam"]
+Optimizer = Literal["lbfgs", "adam", "learned"]
 
 Objective = Callable[[Image], dict[str, Tensor]]
 """A picture to named scalars; their sum is descended."""
+Lead = Callable[[Image, Image, float], Image]
+"""A picture, its gradient and the loss there, to how the picture should move."""
 
 HISTORY = 6
 """Steps that L-BFGS remembers, each as two pictures: more help little and cost memory."""
+LED = 5
+"""Steps of a size that a lead makes at most, before L-BFGS goes on with what they taught."""
 LEAST = 1e-10
 """A pair of less curvature is not remembered."""
 FARTHEST = 0.25
@@ -45,6 +49,7 @@ def descend(
     rate: float = 0.03,
     tolerance: float = 0.0,
     known: "Curvature | None" = None,
+    lead: Lead | None = None,
     after: Callable[[int, dict[str, float], Image], None] = lambda *_: None,
 ) -> Image:
     """Change a picture until the objective is small.
@@ -53,10 +58,11 @@ def descend(
         image: where to begin, (1, 3, H, W); it is not changed.
         objective: what to descend; each call is one iteration.
         iterations: evaluations of the objective.
-        optimizer: L-BFGS (Liu and Nocedal 1989) or Adam (Kingma and Ba 2014).
+        optimizer: L-BFGS (Liu and Nocedal 1989), led or not, or Adam (Kingma and Ba 2014).
         rate: peak step size of Adam; it decays by a cosine.
         tolerance: share of the loss that ten steps must gain, or the descent ends.
         known: what L-BFGS learnt of this objective at another size; it learns on.
+        lead: makes the first moves in its place, until one leads up.
         after: called after each evaluation with its number from 1, the losses and the picture.
 
     Returns:
@@ -65,7 +71,7 @@ def descend(
     x = image.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
     best, least = x.detach().clone(), [math.inf]
 
-    def evaluate() -> Tensor:
+    def evaluate() -> tuple[Tensor, float]:
         if _flat(least, tolerance):
             raise _Flat
         losses = objective(x)
@@ -75,21 +81,20 @@ def descend(
             best.copy_(x.detach())
         least.append(min(least[-1], float(total.detach())))
         after(len(least) - 1, {name: float(loss.detach()) for name, loss in losses.items()}, best)
-        return gradient
+        return gradient, float(total.detach())
 
-    if optimizer == "lbfgs":
+    if optimizer != "adam":
         known = known or Curvature()
         known.adopt(x.detach())
-        flat = x.detach().view(-1)
         with suppress(_Flat):
-            _lbfgs(flat, lambda: evaluate().view(-1), iterations=iterations, known=known)
+            _lbfgs(x.detach(), evaluate, iterations=iterations, known=known, lead=lead)
         return best
     with _without_compiler():
         adam = torch.optim.Adam([x], lr=rate, betas=(0.9, 0.99))
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(adam, iterations, eta_min=0.1 * rate)
     with suppress(_Flat):
         for _ in range(iterations):
-            x.grad = evaluate()
+            x.grad = evaluate()[0]
             adam.step()
             decay.step()
     return best
@@ -146,26 +151,47 @@ class Curvature:
         return direction
 
 
-def _lbfgs(x: Tensor, evaluate: Callable[[], Tensor], *, iterations: int, known: Curvature) -> None:
+def _lbfgs(
+    image: Image,
+    evaluate: Callable[[], tuple[Tensor, float]],
+    *,
+    iterations: int,
+    known: Curvature,
+    lead: Lead | None,
+) -> None:
     """L-BFGS in place, with steps of length 1.
 
     Liu and Nocedal, "On the Limited Memory BFGS Method for Large Scale Optimization", Mathematical
-    Programming 1989, algorithm 2.1. Where nothing is known yet it goes the way of
+    Programming 1989, algorithm 2.1. Where nothing is known yet and nobody leads it goes the way of
     `torch.optim.LBFGS` to the bit.
 
     Args:
-        x: (N,), the picture.
-        evaluate: gives the gradient at x, (N,), and leaves it to us.
+        image: (1, 3, H, W), the picture.
+        evaluate: gives the gradient at the picture, which it leaves to us, and the loss.
         iterations: evaluations; fewer if a gradient is 0 or a step would lead up.
         known: what to begin with; it learns.
+        lead: makes the first `LED` moves, until one leads up; that one is taken back.
     """
+    x, origin, last = image.view(-1), image, math.inf
     direction, before, length = torch.empty_like(x), x, x.new_ones(())
     for step in range(iterations):
-        gradient = evaluate()
+        slope, loss = evaluate()
+        gradient = slope.view(-1)
         if step == iterations - 1 or not gradient.any():
             return
         if step:
-            known.learn(direction.mul_(length), torch.sub(gradient, before, out=before))
+            # Who leads may have led astray, so one needs to know the way back.
+            turned = torch.sub(gradient, before, out=None if lead else before)
+            known.learn(direction.mul_(length), turned)
+            if lead and not loss < last:
+                x.copy_(origin)
+                gradient, lead = before, None
+        if lead and step < LED:
+            direction.copy_(lead(image, slope, loss).view(-1))
+            length, last, before, origin = torch.ones_like(length), loss, gradient, x.clone()
+            x.add_(direction)
+            continue
+        lead = None
         known.newton(gradient, out=direction)
         # Also where it is not finite.
         if not step and not direction.abs().mean() <= FARTHEST:
@@ -216,6 +242,7 @@ def climb(
     optimizer: Optimizer = "lbfgs",
     rate: float = 0.03,
     tolerance: float = 0.0,
+    lead_at: Callable[[tuple[int, int]], Lead | None] = lambda _: None,
     report: Report = silent,
 ) -> Image:
     """Descend at each size in turn, every size beginning with the result of the one before.
@@ -231,6 +258,7 @@ def climb(
         optimizer: as in `descend`.
         rate: as in `descend`.
         tolerance: as in `descend`, at each size.
+        lead_at: gives who leads for pictures of (height, width), if anybody does.
         report: is told of every evaluation.
 
     Returns:
@@ -255,7 +283,7 @@ def climb(
             )
 
         if level:
-            image = _detailed(image, start, size)
+            image = detailed(image, start, size)
         image = descend(
             image,
             objective_at(size),
@@ -264,12 +292,13 @@ def climb(
             rate=rate,
             tolerance=tolerance,
             known=known,
+            lead=lead_at(size),
             after=after,
         )
     return image.clamp(0, 1)
 
 
-def _detailed(image: Image, start: Image, size: tuple[int, int]) -> Image:
+def detailed(image: Image, start: Image, size: tuple[int, int]) -> Image:
     """The picture in another size, with the band of the start that lies between the two sizes.
 
     Burt and Adelson, "The Laplacian Pyramid as a Compact Image Code", 1983.

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from impasto.core.errors import MediaError, OptionError, WeightsError
 from impasto.core.progress import Progress
 from impasto.training import loop
-from impasto.training.loop import CHECKPOINT, Course, train
+from impasto.training.loop import CHECKPOINT, DIGITS, Course, shipped, train
 
 COURSE = Course(steps=25, rate=0.05, averaging=0.8, warm_up=5, log_every=4, save_every=10)
 
@@ -128,6 +128,22 @@ def test_showing_does_not_touch_the_training(tmp_path: Path, drawn: list[Path]):
     assert all(torch.equal(a, b) for a, b in zip(often.met, once.met, strict=True))
     assert sorted(often.shown) == list(range(1, 10))
     assert drawn == 9 * [tmp_path / "often" / "loss.png"] + [tmp_path / "once" / "loss.png"]
+
+
+def test_weights_are_shipped_with_the_digits_that_bfloat16_has():
+    layer = nn.Conv2d(5, 7, 3)
+    with torch.no_grad():
+        layer.bias.copy_(torch.tensor([0.0, 1.0, -1.0, 1 / 3, 100.3, -0.02, 1 - 2**-9]))
+    found = shipped(layer)
+    assert found.keys() == layer.state_dict().keys()
+    for name, value in layer.state_dict().items():
+        assert found[name].dtype == torch.float16
+        assert torch.equal(found[name].bfloat16().float(), found[name].float())
+        # Half of the last digit.
+        error = (found[name].float() - value).abs()
+        assert (error <= value.abs() * 2.0**-DIGITS).all()
+    assert found["bias"].tolist()[:3] == [0.0, 1.0, -1.0]
+    assert found["bias"][6] == 1
 
 
 def test_the_rate_rises_and_falls_by_a_cosine():

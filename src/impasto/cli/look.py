@@ -21,7 +21,8 @@ def models() -> None:
     """List the feature networks, and the other networks that come with the package."""
     from impasto.nets import zoo
 
-    known = [*zoo.models().values(), *zoo.decoders().values(), *zoo.painters().values()]
+    roles = (zoo.models(), zoo.decoders(), zoo.painters(), zoo.optimizers())
+    known = [model for role in roles for model in role.values()]
     table((model.name, model.status, model.licence, model.about) for model in known)
 
 

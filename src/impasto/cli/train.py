@@ -23,6 +23,7 @@ from impasto.training.distill import distill as learn
 from impasto.training.feedforward import Feed, feed
 from impasto.training.loop import CHECKPOINT
 from impasto.training.mirrors import Decode
+from impasto.training.optimizer import Learn, lead
 from impasto.training.superres import Enlarge
 from impasto.training.superres import learn as learn_to_enlarge
 from impasto.training.teaching import RECIPE, teach
@@ -239,6 +240,31 @@ def upscaler(
     )
 
 
+def optimizer(
+    *,
+    photos: Photos,
+    paintings: Paintings = None,
+    begin: Begin = None,
+    out: Out,
+    quiet: Quiet = False,
+    options: dict[str, Any],
+) -> int:
+    """Train the network that leads the descents of gatys and auto."""
+    return _run(
+        lambda report: lead(
+            build(Learn, options),
+            photos=photos,
+            paintings=paintings or (),
+            begin=begin,
+            folder=out,
+            device=_device(),
+            report=report,
+        ),
+        out=out,
+        quiet=quiet,
+    )
+
+
 def _device() -> torch.device:
     """Of this process; it has met the others that train with it."""
     return ranks.join(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
@@ -296,3 +322,4 @@ app.command(with_flags(decoder, Decode, group=lambda *_: _RECIPE), name="decoder
 app.command(with_flags(johnson, Feed, group=lambda *_: _RECIPE), name="johnson")
 app.command(with_flags(multistyle, Feed, group=lambda *_: _RECIPE), name="multistyle")
 app.command(with_flags(upscaler, Enlarge, group=lambda *_: _RECIPE), name="upscaler")
+app.command(with_flags(optimizer, Learn, group=lambda *_: _RECIPE), name="optimizer")

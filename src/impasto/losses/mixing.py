@@ -58,3 +58,18 @@ def fineness(scale: float) -> float:
     several times the size of a position.
     """
     return min(1.0, max(0.0, (3 - log2(scale)) / 2))
+
+
+def scales(given: Sequence[float] | None, *, count: int) -> Sequence[float]:
+    """Those given, one for each style, or 1 for all.
+
+    Raises:
+        OptionError: there is not one for each style, above 0.
+    """
+    given = given or (1.0,) * count
+    if len(given) != count or min(given) <= 0:
+        got = ", ".join(f"{scale:g}" for scale in given)
+        raise OptionError(
+            f"style_scales must be one for each of the {count} styles, above 0; got {got}"
+        )
+    return given

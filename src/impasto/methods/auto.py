@@ -2,7 +2,8 @@
 
 No paper: where a network was trained for the styles, it paints them. Else AdaIN's single pass is
 the draft, and Gatys' descent begins at one instead of at the content (Johnson et al., ECCV 2016,
-section 4.2, note how close a feed-forward result lies to what the optimisation finds). What each
+section 4.2, note how close a feed-forward result lies to what the optimisation finds), and a
+network makes its first steps (Andrychowicz et al., NeurIPS 2016; see `nets.optimizer`). What each
 step gains is measured by `python -m benchmarks auto_gain`.
 """
 
@@ -24,7 +25,7 @@ from impasto.nets.trained import ROW, is_network
 Quality = Literal["draft", "normal", "best"]
 
 DESCENTS: Mapping[Quality, Mapping[str, Any]] = {
-    "normal": {"iterations": 30, "coarsest": 256, "tolerance": 0.1},
+    "normal": {"optimizer": "learned", "iterations": 12, "coarsest": 512, "tolerance": 0.1},
     "best": {"iterations": 300, "coarsest": 128, "tolerance": 0.03},
 }
 """How Gatys' descent goes on from the draft."""

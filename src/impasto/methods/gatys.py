@@ -15,6 +15,8 @@ Transfer Using Convolutional Neural Networks", CVPR 2016. Departures:
 6. The network sees every picture in its mirrored surroundings, so that no border runs wild.
 7. Values outside [0, 1] are pulled back by a soft wall instead of being clipped.
 8. Mean and covariance are matched by their Wasserstein distance; Gram matrices are an option.
+9. A network can make the first steps at each size (Andrychowicz et al., "Learning to learn by
+   gradient descent by gradient descent", NeurIPS 2016): see `nets.optimizer`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,15 +36,16 @@ from impasto.core.tensors import Features, Image, Mask
 from impasto.features import CODE, Eyes, Network, choose, coded, descending, weighted
 from impasto.losses import choices
 from impasto.losses.loss import PIXELS, Loss
-from impasto.losses.mixing import Mix, mixes
+from impasto.losses.mixing import Mix, mixes, scales
 from impasto.losses.pixels import outside, total_variation
 from impasto.losses.statistics import Grain
 from impasto.losses.terms import Term, apart, blended
 from impasto.nets import zoo
+from impasto.nets.optimizer import Leading, bundled
 from impasto.nets.vgg import VGG, bfloat16_is_fast
 from impasto.ops import masks
 from impasto.ops.resample import fit, mirror, pyramid, resize
-from impasto.optimize import Objective, Optimizer, climb, looked
+from impasto.optimize import Lead, Objective, Optimizer, climb, looked
 
 CONTENT_WEIGHT, CONTENT_TRACE = 0.055, 0.0275
 """Below this trace a picture comes no closer to the style; it only loses its way."""
@@ -74,7 +77,10 @@ class Gatys(Options):
     start: Literal["content", "style", "noise"] = Field(
         "content", description="where the descent begins"
     )
-    optimizer: Optimizer = Field("lbfgs", description="L-BFGS, or Adam, which needs less memory")
+    optimizer: Optimizer = Field(
+        "lbfgs",
+        description="L-BFGS; learned, whose first steps a network makes; Adam needs less memory",
+    )
     rate: float = Field(0.03, gt=0, le=10, description="Adam's step size", **ADVANCED)
     tolerance: float = Field(
         0.0, ge=0, lt=1, description="end a size when ten steps gain a smaller share", **ADVANCED
@@ -145,7 +151,7 @@ class Gatys(Options):
                     pictures,
                     styles,
                     mixes(self.style_mix, layers, count=len(styles)),
-                    _scales(self.style_scales, count=len(styles)),
+                    scales(self.style_scales, count=len(styles)),
                     strict=True,
                 )
             ],
@@ -200,12 +206,13 @@ class _Stylizer:
         sizes = pyramid(height, width, coarsest=self.coarsest)
         out = climb(
             self._start(frame, sizes[0]),
-            lambda size: self._objective(frame, size),
+            lambda size: self.objective(frame, size),
             sizes=sizes,
             iterations=self.options.iterations,
             optimizer=self.options.optimizer,
             rate=self.options.rate,
             tolerance=self.options.tolerance,
+            lead_at=lambda size: self._lead(frame, size),
             report=report,
         )
         inside = masks.cover(frame.regions)
@@ -220,8 +227,14 @@ class _Stylizer:
             return torch.rand((1, 3, *coarsest), generator=generator).to(frame.content)
         return frame.content if self.options.start == "content" else self.styles[0].image
 
+    def _lead(self, frame: Frame, size: tuple[int, int]) -> Lead | None:
+        """Who makes the first steps at a size."""
+        if self.options.optimizer != "learned":
+            return None
+        return Leading(bundled(frame.content.device), resize(frame.content, size))
+
     @torch.no_grad()
-    def _objective(self, frame: Frame, size: tuple[int, int]) -> Objective:
+    def objective(self, frame: Frame, size: tuple[int, int]) -> Objective:
         """What is asked of a picture of this size; all targets are measured here, once."""
         content = resize(frame.content, size)
         regions = [masks.scaled(region, size) for region in frame.regions]
@@ -381,13 +394,3 @@ def _pictures(styles: Sequence[Style]) -> list[Image]:
         if style.region is not None and not style.region.any():
             raise OptionError("the region of a style must not be empty")
     return pictures
-
-
-def _scales(scales: Sequence[float] | None, *, count: int) -> Sequence[float]:
-    scales = scales or (1.0,) * count
-    if len(scales) != count or min(scales) <= 0:
-        got = ", ".join(f"{scale:g}" for scale in scales)
-        raise OptionError(
-            f"style_scales must be one for each of the {count} styles, above 0; got {got}"
-        )
-    return scales

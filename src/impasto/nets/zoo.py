@@ -58,7 +58,8 @@ class Model:
     Attributes:
         name: what `load` takes.
         kind: whether the weights come with the package or from the web.
-        role: whether it looks at pictures, makes them from what `petit` saw, or paints them anew.
+        role: whether it looks at pictures, makes them from what `petit` saw, paints them anew, or
+            leads a descent.
         file: name of the file with the weights.
         sha256: its digest in hexadecimal, or the first characters.
         licence, about, origin: for people.
@@ -75,7 +76,7 @@ class Model:
     licence: str
     about: str
     origin: str
-    role: Literal["network", "decoder", "painter"] = "network"
+    role: Literal["network", "decoder", "painter", "optimizer"] = "network"
     pooling: str = ""
     url: str = ""
     size: int | None = None
@@ -119,6 +120,11 @@ def decoders() -> dict[str, Model]:
 def painters() -> dict[str, Model]:
     """The networks that paint and come with the package, by method."""
     return {model.name: model for model in _table() if model.role == "painter"}
+
+
+def optimizers() -> dict[str, Model]:
+    """The networks that lead descents and come with the package."""
+    return {model.name: model for model in _table() if model.role == "optimizer"}
 
 
 def load(
@@ -170,11 +176,24 @@ def load_decoder(name: str) -> "dict[str, Tensor]":
         WeightsError: there is none, it is missing or damaged, or it was trained for another `petit`
             than the one that is bundled.
     """
-    import json
-
     model = decoders().get(name)
     if model is None:
         raise WeightsError(f"no decoder for {name} comes with this version of impasto")
+    return _of_petit(model)
+
+
+def load_optimizer() -> "dict[str, Tensor]":
+    """The weights of the network that leads descents, as `impasto.nets.optimizer` takes them.
+
+    Raises:
+        WeightsError: they are missing, damaged, or of another `petit` than the bundled one.
+    """
+    return _of_petit(optimizers()["optimizer"])
+
+
+def _of_petit(model: Model) -> "dict[str, Tensor]":
+    import json
+
     path = _of_model(model)
     state, metadata = tensors(path)
     if json.loads(metadata.get("eyes", '""')) != models()["petit"].sha256:

@@ -22,7 +22,7 @@ from impasto.nets.vgg import VGG, bfloat16_is_fast
 from impasto.training.adain import ForAdaIN
 from impasto.training.data import Pairs, listed, pictures, split
 from impasto.training.distances import far, grams, seen, style_far
-from impasto.training.loop import Course, train
+from impasto.training.loop import Course, shipped, train
 from impasto.training.mirrors import Decode, Mirror
 from impasto.training.sheet import sheet, squares
 from impasto.training.shelves import DEEP
@@ -100,7 +100,7 @@ class Decoding:
         """Write the weights, `report.json` and a sheet of samples."""
         name = self.options.method
         said = {k: json.dumps(v) for k, v in (self.provenance | {"steps": step}).items()}
-        weights = {k: v.half().contiguous().cpu() for k, v in self.network.state_dict().items()}
+        weights = shipped(self.network)
         write_bytes(self.folder / f"{name}.safetensors", save(weights, said))
         report = self.provenance | {"step": step, "held_out": self._judged()}
         text = json.dumps(report, indent=2) + "\n"

@@ -30,6 +30,8 @@ from impasto.training import ranks
 CHECKPOINT = "checkpoint.safetensors"
 SAVE_SECONDS = 600.0
 """Between two rows of the log a checkpoint is written at least so often."""
+DIGITS = 8
+"""Binary digits of a weight that is shipped."""
 WEIGHT_DECAY, BETAS = 1e-4, (0.9, 0.99)
 
 
@@ -144,6 +146,19 @@ def train(
         report(Progress("train", done, run.step, recipe.size, {"total": losses}))
         run.keep()
     run.exchange()
+
+
+def shipped(network: nn.Module) -> dict[str, Tensor]:
+    """The weights of a network as they are bundled: fp16, with no more digits than bfloat16 has.
+
+    So they pack a sixth smaller, and are the same where a network calculates in bfloat16.
+    """
+    found: dict[str, Tensor] = {}
+    for name, value in network.state_dict().items():
+        fraction, exponent = torch.frexp(value.detach().float().cpu())
+        rounded = torch.ldexp((fraction * 2**DIGITS).round() / 2**DIGITS, exponent)
+        found[name] = rounded.half().contiguous()
+    return found
 
 
 def _board(folder: Path, *, step: int) -> Any:

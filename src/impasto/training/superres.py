@@ -23,7 +23,7 @@ from impasto.nets.upscaler import Upscaler
 from impasto.nets.vgg import VGG, bfloat16_is_fast
 from impasto.training.data import Pairs, listed, pictures, split
 from impasto.training.distances import far, psnr, seen
-from impasto.training.loop import Course, train
+from impasto.training.loop import Course, shipped, train
 from impasto.training.sheet import grown
 
 FILE = "upscaler.safetensors"
@@ -126,7 +126,7 @@ class Enlarging:
             "bicubic psnr": float(psnr(bicubic, large).mean()),
         }
         said = self.provenance | {"steps": step, "held_out": judged}
-        state = {k: v.half().contiguous().cpu() for k, v in self.network.state_dict().items()}
+        state = shipped(self.network)
         words = {key: json.dumps(value) for key, value in said.items()}
         media.write_bytes(self.folder / FILE, save(state, words))
         media.write_bytes(self.folder / "report.json", json.dumps(said, indent=2).encode())
