@@ -65,12 +65,11 @@ ROWS = (
 
 def plan(rows: tuple[Row, ...] = ROWS) -> dict[str, object]:
     """Peak memory and time of whole processes on 4 : 3 photographs, and what was expected."""
-    pace = calibration.pace(anew=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _prepare(folder)
-        grid = [asdict(row) | {"name": row.name, "runs": _runs(row, folder)} for row in rows]
-    return {"summary": _summary(grid), "pace": pace, "grid": grid}
+        grid = [_measured(row, folder) for row in rows]
+    return {"summary": _summary(grid), "grid": grid}
 
 
 def _summary(grid: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -85,8 +84,10 @@ def _summary(grid: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     }
 
 
-def _runs(row: Row, folder: Path) -> list[dict[str, float | None]]:
-    return [_one(row, size, folder) for size in row.sizes]
+def _measured(row: Row, folder: Path) -> dict[str, Any]:
+    pace = calibration.pace(anew=True)
+    runs = [_one(row, size, folder) for size in row.sizes]
+    return {**asdict(row), "name": row.name, "pace": pace, "runs": runs}
 
 
 def _prepare(folder: Path) -> None:

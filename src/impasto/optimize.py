@@ -24,7 +24,7 @@ Lead = Callable[[Image, Image, float], Image]
 
 HISTORY = 6
 """Steps that L-BFGS remembers, each as two pictures: more help little and cost memory."""
-LED = 5
+LED = 8
 """Steps of a size that a lead makes at most, before L-BFGS goes on with what they taught."""
 LEAST = 1e-10
 """A pair of less curvature is not remembered."""

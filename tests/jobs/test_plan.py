@@ -48,7 +48,7 @@ def test_the_estimate_is_near_the_peaks_and_times_that_were_measured(row):
         if ran["tile"]:
             cost = budget.tiled(size, side=ran["tile"], margin=ran["margin"])
         assert 0.9 <= (memory.LOADED + cost.memory) / 1e9 / ran["gb"] <= 1.5, size
-        assert 0.5 <= FOUND["pace"] * (memory.START + cost.seconds) / ran["s"] <= 2, size
+        assert 0.5 <= row["pace"] * (memory.START + cost.seconds) / ran["s"] <= 2, size
 
 
 @pytest.mark.usefixtures("random_weights")

@@ -254,6 +254,16 @@ def test_adam_descends_too(eyes: VGG) -> None:
     )
 
 
+@pytest.mark.parametrize("start", ["content", "noise"])
+def test_a_network_leads_at_each_size_of_any_network_that_looks(eyes: VGG, start: str) -> None:
+    with zoo.noted() as known:
+        out = paint(eyes, optimizer="learned", start=start, iterations=40, coarsest=28)
+    assert known.keys() == {"optimizer"}
+    alone = paint(eyes, start=start, iterations=40, coarsest=28)
+    assert not torch.equal(out, alone)
+    assert distances(eyes, out)[0] < 1.5 * distances(eyes, alone)[0]
+
+
 def test_normalised_gradients_descend_too(eyes: VGG) -> None:
     def run(**options: Any) -> Tensor:
         options = {"optimizer": "adam", "iterations": 30, "coarsest": 56, **options}

@@ -5,6 +5,7 @@ The folder is the registry. A package of somebody else's enters through the entr
 """
 
 import inspect
+from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -44,5 +45,7 @@ def load(name: str) -> type[Method]:
     return cast("type[Method]", found)
 
 
+@cache
 def _strangers() -> list[EntryPoint]:
+    # To look through all that is installed takes ten milliseconds, each time.
     return list(entry_points(group="impasto.methods"))

@@ -1,14 +1,15 @@
 """Auto: a picture at once, and a better one where there is time.
 
 No paper: where a network was trained for the styles, it paints them. Else AdaIN's single pass is
-the draft, and Gatys' descent begins at one instead of at the content (Johnson et al., ECCV 2016,
-section 4.2, note how close a feed-forward result lies to what the optimisation finds), and a
-network makes its first steps (Andrychowicz et al., NeurIPS 2016; see `nets.optimizer`). What each
-step gains is measured by `python -m benchmarks auto_gain`.
+the draft, and what is better comes from Gatys' descent, whose first steps a network makes
+(Andrychowicz et al., NeurIPS 2016; see `nets.optimizer`). That begins at the content. L-BFGS alone
+comes nearer from the draft (Johnson et al., ECCV 2016, section 4.2, note how close a feed-forward
+result lies to what the optimisation finds); the network does as well from the content, and keeps
+more of it. What each step gains is measured by `python -m benchmarks auto_gain`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, cast
 
 import torch
@@ -18,20 +19,20 @@ from torch import Tensor
 from impasto import methods
 from impasto.core.contract import Cost, Frame, InPasses, Pass, Style, Stylizer, Task
 from impasto.core.options import Options
-from impasto.core.progress import Progress, Report, silent
+from impasto.core.progress import Report, silent
 from impasto.core.tensors import Image
 from impasto.nets.trained import ROW, is_network
 
 Quality = Literal["draft", "normal", "best"]
 
 DESCENTS: Mapping[Quality, Mapping[str, Any]] = {
-    "normal": {"optimizer": "learned", "iterations": 12, "coarsest": 512, "tolerance": 0.1},
-    "best": {"iterations": 300, "coarsest": 128, "tolerance": 0.03},
+    "normal": {"optimizer": "learned", "iterations": 10, "coarsest": 512, "tolerance": 0.1},
+    "best": {"optimizer": "learned", "iterations": 300, "coarsest": 128, "tolerance": 0.03},
 }
-"""How Gatys' descent goes on from the draft."""
-BEGUN = 0.7
-"""A descent begins at a draft of this share of the strength: a full one has lost more of the
-content than the few steps of a descent bring back."""
+"""How Gatys' method descends."""
+LIGHTER: Mapping[Quality, float] = {"normal": 0.52, "best": 1.0}
+"""What the content weighs beside Gatys' method: few steps from the content end nearer to it than
+many, so that there is room for more of the style."""
 STEPS: Mapping[Quality, float] = {"normal": 1.0, "best": 0.6}
 """The share of its steps that a descent takes until it is flat, about."""
 
@@ -46,7 +47,7 @@ class Auto(Options):
         1.0, ge=0.1, le=10, description="size of strokes: the style's long side over the result's"
     )
     quality: Quality = Field(
-        "normal", description="draft is one pass, normal refines it, best goes on at every size"
+        "normal", description="draft is one pass, normal a few steps, best goes on at every size"
     )
 
     def cost(self, task: Task) -> Cost:
@@ -58,8 +59,7 @@ class Auto(Options):
             return draft
         options = {"style_scale": self.style_scale, **DESCENTS[self.quality]}
         finish = _method("gatys", options).cost(task)
-        seconds = draft.seconds + STEPS[self.quality] * finish.seconds
-        return Cost(max(draft.memory, finish.memory), seconds)
+        return Cost(finish.memory, STEPS[self.quality] * finish.seconds)
 
     def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
         """Prepare the methods that the quality asks for; a style without a picture gets a draft.
@@ -74,10 +74,9 @@ class Auto(Options):
         draft = _method("adain", shared).prepare(styles, generator=generator)
         if self.quality == "draft" or any(style.image is None for style in styles):
             return draft
-        weaker = {**shared, "strength": BEGUN * self.strength}
-        begin = _method("adain", weaker).prepare(styles, generator=generator)
-        finish = _method("gatys", {**shared, **DESCENTS[self.quality]})
-        return _Refined(cast("InPasses", draft), begin, finish.prepare(styles, generator=generator))
+        told = {**shared, "strength": bolder(self.strength, LIGHTER[self.quality])}
+        finish = _method("gatys", {**told, **DESCENTS[self.quality]})
+        return _Finished(cast("InPasses", draft), finish.prepare(styles, generator=generator))
 
 
 def _learnt(known: Sequence[Mapping[str, Tensor]]) -> str | None:
@@ -87,16 +86,20 @@ def _learnt(known: Sequence[Mapping[str, Tensor]]) -> str | None:
     return "johnson" if any(is_network(measured) for measured in known) else None
 
 
+def bolder(strength: float, lighter: float) -> float:
+    """The strength at which the content weighs `lighter` times as much for `gatys`."""
+    return strength / (strength + lighter * (1 - strength))
+
+
 def _method(name: str, options: Mapping[str, Any]) -> Any:
     return cast("Any", methods.load(name))(**options)
 
 
 @dataclass(frozen=True)
-class _Refined:
-    """Where to begin and what is made of it; tile by tile there is only the full draft."""
+class _Finished:
+    """A descent; tile by tile there is only the draft."""
 
     draft: InPasses
-    begin: Stylizer
     finish: Stylizer
 
     def passes(self, size: tuple[int, int]) -> Sequence[Pass]:
@@ -104,9 +107,4 @@ class _Refined:
         return self.draft.passes(size)
 
     def __call__(self, frame: Frame, *, report: Report = silent) -> Image:
-        if frame.start is None:
-            draft = self.begin(frame)
-            height, width = draft.shape[2:]
-            report(Progress("draft", 0.0, size=(height, width), image=draft.clone))
-            frame = replace(frame, start=draft)
         return self.finish(frame, report=report)

@@ -51,6 +51,8 @@ CONTENT_WEIGHT, CONTENT_TRACE = 0.055, 0.0275
 """Below this trace a picture comes no closer to the style; it only loses its way."""
 LEAST_STRENGTH = 0.01
 """Below it nothing would be seen to change, and the weights would grow without bound."""
+LED_SLOWER = 1.5
+"""How much longer a led step takes, with its share of what is measured before at each size."""
 OUTSIDE_WEIGHT = 10.0
 MARGIN = 8
 """Pixels of mirrored surroundings; the deepest pooling leaves over up to fifteen."""
@@ -128,6 +130,8 @@ class Gatys(Options):
         """Fitted to the figures of `python -m benchmarks plan`."""
         heavier = choices.HEAVIER.get(self.style_loss, 1.0) * max(1.0, self.style_scale**2 / 3)
         seen = looked(pyramid(task.height, task.width, coarsest=self.coarsest), self.iterations)
+        if self.optimizer == "learned":
+            seen = round(LED_SLOWER * seen)
         return descending(self.network, heavier * task.pixels, steps=self.iterations, looked=seen)
 
     def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
