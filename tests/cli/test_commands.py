@@ -12,7 +12,7 @@ from impasto import methods
 from impasto.cli.main import COMMANDS, main
 from impasto.media.image import from_array, read
 from impasto.nets.gallery import works
-from impasto.nets.zoo import decoders, models, painters
+from impasto.nets.zoo import decoders, models, optimizers, painters
 from impasto.painted import describe, names, paint
 
 
@@ -79,7 +79,7 @@ def test_methods_are_listed_with_what_they_do(capsys, tint):
 def test_models_are_listed_with_their_state(capsys):
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == [*models(), *decoders(), *painters()]
+    assert [line.split()[0] for line in lines] == [*models(), *decoders(), *painters(), *optimizers()]
     assert "bundled" in lines[0]
 
 
