@@ -79,7 +79,8 @@ def test_methods_are_listed_with_what_they_do(capsys, tint):
 def test_models_are_listed_with_their_state(capsys):
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == [*models(), *decoders(), *painters(), *optimizers()]
+    known = [*models(), *decoders(), *painters(), *optimizers()]
+    assert [line.split()[0] for line in lines] == known
     assert "bundled" in lines[0]
 
 
