@@ -78,7 +78,7 @@ def test_one_of_another_petit_is_refused(monkeypatch):
     object.__setattr__(models["petit"], "sha256", "0" * 64)
     monkeypatch.setattr(zoo, "models", lambda: models)
     with pytest.raises(WeightsError, match="another version of petit"):
-        zoo.load_optimizer()
+        zoo.load_decoder("optimizer")
 
 
 def test_it_is_noted_in_recipes():

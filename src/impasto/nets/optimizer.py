@@ -162,7 +162,7 @@ def bundled(device: torch.device) -> LearnedOptimizer:
 
 @cache
 def _bundled(device: torch.device) -> LearnedOptimizer:
-    network = build(zoo.load_optimizer()).to(device)
+    network = build(zoo.load_decoder("optimizer")).to(device)
     return network.bfloat16() if bfloat16_is_fast(device) else network
 
 

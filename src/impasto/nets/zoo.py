@@ -167,33 +167,20 @@ def load(
 
 
 def load_decoder(name: str) -> "dict[str, Tensor]":
-    """The weights of a decoder that comes with the package, as `impasto.nets.decoder` takes them.
+    """The weights of a network that works on what the bundled `petit` sees.
 
     Args:
-        name: a key of `decoders()`.
+        name: a key of `decoders()` or `optimizers()`.
 
     Raises:
         WeightsError: there is none, it is missing or damaged, or it was trained for another `petit`
             than the one that is bundled.
     """
-    model = decoders().get(name)
-    if model is None:
-        raise WeightsError(f"no decoder for {name} comes with this version of impasto")
-    return _of_petit(model)
-
-
-def load_optimizer() -> "dict[str, Tensor]":
-    """The weights of the network that leads descents, as `impasto.nets.optimizer` takes them.
-
-    Raises:
-        WeightsError: they are missing, damaged, or of another `petit` than the bundled one.
-    """
-    return _of_petit(optimizers()["optimizer"])
-
-
-def _of_petit(model: Model) -> "dict[str, Tensor]":
     import json
 
+    model = (decoders() | optimizers()).get(name)
+    if model is None:
+        raise WeightsError(f"no decoder for {name} comes with this version of impasto")
     path = _of_model(model)
     state, metadata = tensors(path)
     if json.loads(metadata.get("eyes", '""')) != models()["petit"].sha256:
