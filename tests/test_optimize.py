@@ -353,6 +353,24 @@ def test_a_move_that_leads_up_is_taken_back_and_ends_the_lead(good: int) -> None
     assert torch.equal(descend(START, bowl, iterations=2, lead=lambda *_: START * 9), START)
 
 
+def test_what_another_size_taught_is_weighed_also_after_a_lead_went_astray() -> None:
+    wild = Curvature()
+    wild.adopt(START)
+    wild.learn(torch.full((90,), 1e4), torch.full((90,), 1e-4))
+    farthest: list[float] = []
+
+    def noted(image: Tensor) -> dict[str, Tensor]:
+        farthest.append(float(image.detach().abs().max()))
+        return bowl(image)
+
+    def astray(image: Tensor, *_: object) -> Tensor:
+        return 0.5 * (image - GOAL)
+
+    out = descend(START, noted, iterations=60, known=wild, lead=astray)
+    assert max(farthest) < 10
+    torch.testing.assert_close(out, GOAL, atol=1e-3, rtol=0)
+
+
 def test_a_lead_that_is_not_finite_is_not_followed() -> None:
     out = descend(START, bowl, iterations=60, lead=lambda x, *_: x * math.nan)
     torch.testing.assert_close(out, GOAL, atol=1e-3, rtol=0)

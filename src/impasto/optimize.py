@@ -174,6 +174,7 @@ def _lbfgs(
     """
     x, origin, last = image.view(-1), image, math.inf
     direction, before, length = torch.empty_like(x), x, x.new_ones(())
+    alone = True  # What comes next is the first step that nobody leads.
     for step in range(iterations):
         slope, loss = evaluate()
         gradient = slope.view(-1)
@@ -194,10 +195,10 @@ def _lbfgs(
         lead = None
         known.newton(gradient, out=direction)
         # Also where it is not finite.
-        if not step and not direction.abs().mean() <= FARTHEST:
+        if alone and not direction.abs().mean() <= FARTHEST:
             known.forget()
             known.newton(gradient, out=direction)
-        blind = not step and not known.pairs
+        blind, alone = alone and not known.pairs, False
         length = (1 / gradient.abs().sum()).clamp_max(1) if blind else torch.ones_like(length)
         if gradient.dot(direction) > 0:
             return

@@ -112,3 +112,10 @@ def test_its_moves_are_worth_more_than_twice_as_many_steps_of_lbfgs():
 def test_the_network_of_one_device_is_loaded_once():
     device = torch.device("cpu")
     assert optimizer.bundled(device) is optimizer.bundled(device)
+
+
+def test_it_is_as_precise_as_it_is_asked_to_be(monkeypatch):
+    device = torch.device("cpu")
+    monkeypatch.setattr(optimizer, "bfloat16_is_fast", lambda _: True)
+    assert optimizer.bundled(device).enter.weight.dtype == torch.bfloat16
+    assert optimizer.bundled(device, precise=True).enter.weight.dtype == torch.float32

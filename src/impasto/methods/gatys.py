@@ -130,8 +130,7 @@ class Gatys(Options):
         """Fitted to the figures of `python -m benchmarks plan`."""
         heavier = choices.HEAVIER.get(self.style_loss, 1.0) * max(1.0, self.style_scale**2 / 3)
         seen = looked(pyramid(task.height, task.width, coarsest=self.coarsest), self.iterations)
-        if self.optimizer == "learned":
-            seen = round(LED_SLOWER * seen)
+        seen = round(seen * (LED_SLOWER if self.optimizer == "learned" else 1))
         return descending(self.network, heavier * task.pixels, steps=self.iterations, looked=seen)
 
     def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
@@ -235,7 +234,8 @@ class _Stylizer:
         """Who makes the first steps at a size."""
         if self.options.optimizer != "learned":
             return None
-        return Leading(bundled(frame.content.device), resize(frame.content, size))
+        precise = self.options.precision == "float32"
+        return Leading(bundled(frame.content.device, precise=precise), resize(frame.content, size))
 
     @torch.no_grad()
     def objective(self, frame: Frame, size: tuple[int, int]) -> Objective:

@@ -150,20 +150,24 @@ def build(state: Mapping[str, Tensor]) -> LearnedOptimizer:
     return network.eval().requires_grad_(False)
 
 
-def bundled(device: torch.device) -> LearnedOptimizer:
+def bundled(device: torch.device, *, precise: bool = False) -> LearnedOptimizer:
     """The network that comes with the package, in the precision that is quick on a device.
+
+    Args:
+        device: where it is to calculate.
+        precise: in float32 wherever that is.
 
     Raises:
         WeightsError: it is missing, damaged, or of another `petit`.
     """
     zoo.note({"optimizer": zoo.optimizers()["optimizer"].sha256})
-    return _bundled(device)
+    return _bundled(device, not precise and bfloat16_is_fast(device))
 
 
 @cache
-def _bundled(device: torch.device) -> LearnedOptimizer:
+def _bundled(device: torch.device, half: bool) -> LearnedOptimizer:
     network = build(zoo.load_decoder("optimizer")).to(device)
-    return network.bfloat16() if bfloat16_is_fast(device) else network
+    return network.bfloat16() if half else network
 
 
 def _silent(conv: nn.Conv2d) -> nn.Conv2d:
