@@ -10,7 +10,14 @@ from impasto.core.contract import Frame, Style
 from impasto.core.errors import WeightsError
 from impasto.methods import load
 from impasto.nets import optimizer, zoo
-from impasto.nets.optimizer import Leading, LearnedOptimizer, build
+from impasto.nets.optimizer import (
+    MOVE,
+    WINDOW,
+    Leading,
+    LearnedOptimizer,
+    _without_grid,
+    build,
+)
 from impasto.ops.resample import resize
 from impasto.optimize import LED, descend
 
@@ -38,6 +45,24 @@ def test_a_picture_of_any_size_is_moved_in_that_size(network, size):
     assert moved.shape == (1, 3, *size)
     assert moved.dtype == torch.float32
     assert moved.any()
+
+
+def test_no_move_holds_a_grid_of_two_pixels():
+    network = LearnedOptimizer().requires_grad_(False)
+    network.leave.bias.copy_(torch.arange(12.0))  # Each place of a cell has its own.
+    moved = network(*(_picture(size=(40, 48), seed=i) for i in range(5)))
+    expected = MOVE * torch.arange(12.0).view(1, 3, 4).mean(2)[..., None, None]
+    torch.testing.assert_close(moved, expected.expand_as(moved), atol=1e-5, rtol=0)
+
+
+def test_what_is_smooth_has_no_grid_and_stays():
+    down, across = torch.meshgrid(torch.arange(32.0), torch.arange(24.0), indexing="ij")
+    slope = (0.3 * down + across / 24).expand(2, 3, 32, 24)
+    inside = (..., slice(WINDOW, -WINDOW), slice(8, -8))
+    torch.testing.assert_close(_without_grid(slope)[inside], slope[inside])
+    for grating in ((-1) ** down, (-1) ** across, (-1) ** (down + across)):
+        left = _without_grid(slope + 0.2 * grating)
+        torch.testing.assert_close(left, _without_grid(slope), atol=1e-5, rtol=0)
 
 
 def test_it_is_told_the_last_move_and_how_the_gradient_turned():

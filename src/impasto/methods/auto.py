@@ -8,8 +8,9 @@ result lies to what the optimisation finds); the network does as well from the c
 more of it. What each step gains is measured by `python -m benchmarks auto_gain`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar, Literal, cast
 
 import torch
@@ -71,12 +72,12 @@ class Auto(Options):
         shared = {"strength": self.strength, "style_scale": self.style_scale}
         if learnt := _learnt([style.measured or {} for style in styles]):
             return _method(learnt, shared).prepare(styles, generator=generator)
-        draft = _method("adain", shared).prepare(styles, generator=generator)
+        draft = cache(lambda: _method("adain", shared).prepare(styles, generator=generator))
         if self.quality == "draft" or any(style.image is None for style in styles):
-            return draft
+            return draft()
         told = {**shared, "strength": bolder(self.strength, LIGHTER[self.quality])}
         finish = _method("gatys", {**told, **DESCENTS[self.quality]})
-        return _Finished(cast("InPasses", draft), finish.prepare(styles, generator=generator))
+        return _Finished(draft, finish.prepare(styles, generator=generator))
 
 
 def _learnt(known: Sequence[Mapping[str, Tensor]]) -> str | None:
@@ -99,12 +100,12 @@ def _method(name: str, options: Mapping[str, Any]) -> Any:
 class _Finished:
     """A descent; tile by tile there is only the draft."""
 
-    draft: InPasses
+    draft: Callable[[], InPasses]
     finish: Stylizer
 
     def passes(self, size: tuple[int, int]) -> Sequence[Pass]:
         """Those of the draft."""
-        return self.draft.passes(size)
+        return self.draft().passes(size)
 
     def __call__(self, frame: Frame, *, report: Report = silent) -> Image:
         return self.finish(frame, report=report)

@@ -13,6 +13,7 @@ arXiv 1606.04474, whose section 3.4 descends Gatys' loss so. Departures:
 
 from collections.abc import Mapping
 from functools import cache
+from math import comb
 
 import torch
 from jaxtyping import Float
@@ -30,7 +31,7 @@ CHANNELS = (32, 48, 48)
 """At a half, a quarter and an eighth of the size."""
 PARTS = 15
 """Channels that it is shown: five pictures."""
-MULTIPLE = 8
+MULTIPLE, WINDOW = 8, 14
 GRADIENT, MOVE = 50.0, 0.1
 """Usual sizes: of the gradient of the logarithm of the loss, for all pixels together, and at most
 of a move. Inside, all has a size of about 1."""
@@ -105,7 +106,7 @@ class LearnedOptimizer(nn.Module):
         quarter = self.joined(quarter + F.interpolate(self.up(eighth), scale_factor=2.0))
         half = half + F.interpolate(self.higher(quarter), scale_factor=2.0)
         out = self.leave(F.gelu(self.last(F.gelu(half)))).float()
-        return MOVE * F.pixel_shuffle(out, 2)[:, :, :height, :width]
+        return MOVE * _without_grid(F.pixel_shuffle(out, 2))[:, :, :height, :width]
 
 
 class Leading:
@@ -168,6 +169,34 @@ def bundled(device: torch.device, *, precise: bool = False) -> LearnedOptimizer:
 def _bundled(device: torch.device, half: bool) -> LearnedOptimizer:
     network = build(zoo.load_decoder("optimizer")).to(device)
     return network.bfloat16() if half else network
+
+
+def _without_grid(x: Pictures) -> Pictures:
+    """The pictures without what is the same in every cell of 2 x 2, round about each.
+
+    Each place of a cell has an output of its own, so a network can give it a brightness of its own
+    as well (Odena, Dumoulin and Olah, "Deconvolution and Checkerboard Artifacts", Distill 2016).
+    """
+    edge = WINDOW // 2 - 1
+    padded = F.pad(x, (edge, edge, edge, edge), mode="reflect").flatten(0, 1)[:, None]
+    # Channel by channel, how strong each grating is; then the gratings, place by place.
+    strength = F.conv2d(padded, _gratings().to(x), stride=2)
+    signs = torch.tensor([[1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]).to(x)
+    grid = F.pixel_shuffle(torch.einsum("nghw,gp->nphw", strength, signs), 2)
+    return x - grid.view_as(x)
+
+
+@cache
+def _gratings() -> Tensor:
+    """Windows that find gratings of two pixels, across, down and both: (3, 1, W, W).
+
+    They are binomial, with signs that alternate: so they see nothing of what is smooth.
+    """
+    low = torch.tensor([float(comb(WINDOW - 1, k)) for k in range(WINDOW)]) / 2 ** (WINDOW - 1)
+    # A cell's first pixel lies at an even place of the window.
+    high = low * (-1.0) ** torch.arange(WINDOW)
+    pairs = [(low, high), (high, low), (high, high)]
+    return torch.stack([torch.outer(down, across) for down, across in pairs])[:, None]
 
 
 def _silent(conv: nn.Conv2d) -> nn.Conv2d:
