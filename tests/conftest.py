@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from impasto import methods
-from impasto.nets import decoder, petit, trained, zoo
+from impasto.nets import decoder, petit, refiner, trained, zoo
 from impasto.nets.transformer import Slim
 from impasto.nets.vgg import VGG
 
@@ -33,7 +33,7 @@ def eyes() -> VGG:
 
 @pytest.fixture
 def random_weights(monkeypatch, eyes) -> None:
-    """`petit` and the decoders have random weights wherever they are loaded by name."""
+    """`petit`, the decoders and the refiner have random weights wherever they are loaded."""
     generator = torch.Generator().manual_seed(1)
     widths = [petit.WIDTHS[f"conv{level}_1"] for level in range(1, 6)]
     plain = {
@@ -51,6 +51,14 @@ def random_weights(monkeypatch, eyes) -> None:
     monkeypatch.setattr(zoo, "load", lambda *_, **__: copy.deepcopy(eyes))
     monkeypatch.setattr(decoder, "decoders", lambda: copy.deepcopy(inverses), raising=False)
     monkeypatch.setattr(decoder, "styled", lambda: copy.deepcopy(one), raising=False)
+    moves = refiner.Refiner().requires_grad_(requires_grad=False)
+    for parameter in moves.parameters():
+        noise = torch.randn(parameter.shape, generator=generator)
+        parameter.copy_(noise * (1 / max(1, parameter[0].numel())) ** 0.5)
+    moves.usual[4:] = 0.3
+    moves.leave.weight *= 0.1
+    moves.leave.bias *= 0.1
+    monkeypatch.setattr(refiner, "bundled", lambda: copy.deepcopy(moves))
     painter = _painter(generator)
     monkeypatch.setattr(trained, "bundled", lambda: painter)
 

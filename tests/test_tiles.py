@@ -155,6 +155,35 @@ def test_regions_are_cut_like_the_content(normalised):
     assert torch.equal(by_tiles([each], image, side=32, regions=[0 * mask]), image)
 
 
+@dataclass
+class Remembering(Normalised):
+    """As that, and half of what the first pass was given."""
+
+    recalls = True
+
+    def change(self, sums: dict[str, Tensor]):
+        paint = super().change(sums)
+
+        def both(frame: Frame) -> Tensor:
+            assert frame.origin is not None
+            return 0.5 * paint(frame) + 0.5 * frame.origin
+
+        return both
+
+
+def test_a_pass_that_recalls_is_told_what_the_first_was_given(normalised):
+    image, mask = noise(1, 3, 97, 131, seed=5), noise(1, 1, 97, 131, seed=6).round()
+    plain = normalised()
+    again = Remembering(plain.eyes, plain.back)
+    once = whole([plain], Frame(image, regions=[mask]))
+    grown = whole([normalised()], Frame(once, regions=[mask]))
+    wanted = 0.5 * grown + 0.5 * image
+    found = whole([plain, again], Frame(image, regions=[mask]))
+    torch.testing.assert_close(found, wanted)
+    tiles = by_tiles([plain, again], image, side=48, regions=[mask])
+    torch.testing.assert_close(tiles, wanted, rtol=0, atol=1e-5)
+
+
 def test_no_pass_is_the_content_bit_for_bit():
     image = noise(1, 3, 150, 33)
     out = whole([], Frame(image))

@@ -12,13 +12,13 @@ from itertools import chain, cycle, islice, pairwise
 from math import ceil
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from impasto.core.contract import Box, Frame, Pass, Sums
+from impasto.core.contract import Box, Frame, Pass, Recalling, Sums
 from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
 
@@ -26,6 +26,8 @@ GATHERING, CHANGING = 1, 2
 """What the halves of a pass cost: one encodes, the other encodes and decodes."""
 STRIP = 64
 """Rows that are read at once."""
+
+_Part = TypeVar("_Part")
 
 
 @runtime_checkable
@@ -121,8 +123,8 @@ def whole(passes: Sequence[Pass], frame: Frame, *, report: Report = silent) -> I
     course = _Course(report, (height, width), passes=len(passes))
     for each in passes:
         down, across = (_mirrored(side, each.multiple) for side in (height, width))
-        content, *regions = (_picked(part, down, across) for part in (image, *frame.regions))
-        grown = Frame(content, regions=regions)
+        parts = (image, *_recalled(each, frame.content), *frame.regions)
+        grown = _framed(each, [_picked(part, down, across) for part in parts])
         sums = each.gather(grown, Box(0, 0, len(down), len(across)))
         course.advance("looking", GATHERING * height * width)
         image = each.change(sums)(grown)[:, :, :height, :width]
@@ -146,7 +148,8 @@ def tiled(
 
     Args:
         passes: each works on the result of the one before; none copies the source.
-        source: is read twice by the first pass, once where that needs no sums.
+        source: is read twice by the first pass, once where that needs no sums; and by others that
+            are `Recalling`.
         sink: takes the result from top to bottom, on the CPU.
         side: of the largest tile without its surroundings, in pixels.
         regions: masks (1, 1, h, W), strip by strip, in the size of the source.
@@ -163,8 +166,10 @@ def tiled(
     with ExitStack() as stack:
         spools = [stack.enter_context(Spool(height, width, folder=folder)) for _ in passes[1:3]]
         between = chain(islice(cycle(spools), len(passes) - 1), [None])
+        first = source
         for each, spool in zip(passes, between, strict=False):
-            _Work(each, source, regions, side, device, course).into(spool or sink)
+            parts = [source, *_recalled(each, first), *regions]
+            _Work(each, parts, side, device, course).into(spool or sink)
             source = spool or source
 
 
@@ -197,17 +202,16 @@ class _Tile:
 
 @dataclass(frozen=True)
 class _Work:
-    """One pass over a source."""
+    """One pass over the first of some sources; the others are what its frames hold besides."""
 
     each: Pass
-    source: Source
-    regions: Sequence[Source]
+    parts: Sequence[Source]
     side: int
     device: torch.device | str
     course: _Course
 
     def into(self, sink: Sink) -> None:
-        width = self.source.width
+        width = self.parts[0].width
         change = self.each.change(self._gathered())
         rows: Tensor | None = None
         for tile in self._tiles():
@@ -227,7 +231,7 @@ class _Work:
             sums = self.each.gather(tile.frame, tile.inside)
             if not sums:
                 # What gathers nothing from one tile gathers nothing from any.
-                self.course.spent += GATHERING * self.source.height * self.source.width
+                self.course.spent += GATHERING * self.parts[0].height * self.parts[0].width
                 break
             total = {name: total[name] + part if total else part for name, part in sums.items()}
             self.course.advance("looking", GATHERING * tile.place.height * tile.place.width)
@@ -235,22 +239,35 @@ class _Work:
 
     def _tiles(self) -> Iterator[_Tile]:
         """All tiles, row by row; together they are the picture brought to multiples."""
-        height, width, multiple = self.source.height, self.source.width, self.each.multiple
+        (height, width), multiple = (self.parts[0].height, self.parts[0].width), self.each.multiple
         down, across = _mirrored(height, multiple), _mirrored(width, multiple)
         margin = ceil(self.each.margin / multiple) * multiple
-        windows = [_Window(source) for source in (self.source, *self.regions)]
+        windows = [_Window(source) for source in self.parts]
         for top, bottom in pairwise(_cuts(len(down), self.side, multiple)):
             first = max(0, top - margin)
             rows = down[first : bottom + margin]
             for left, right in pairwise(_cuts(len(across), self.side, multiple)):
                 start = max(0, left - margin)
                 columns = across[start : right + margin]
-                content, *masks = (each.cut(rows, columns).to(self.device) for each in windows)
+                parts = [each.cut(rows, columns).to(self.device) for each in windows]
+                place = Box(first, start, len(rows), len(columns))
                 yield _Tile(
-                    Frame(content, regions=masks, place=Box(first, start, len(rows), len(columns))),
+                    _framed(self.each, parts, place=place),
                     Box(top - first, left - start, bottom - top, right - left),
                     Box(top, left, min(bottom, height) - top, min(right, width) - left),
                 )
+
+
+def _recalled(each: Pass, first: _Part) -> list[_Part]:
+    """What the first pass was given, if this one asks for it."""
+    return [first] if isinstance(each, Recalling) else []
+
+
+def _framed(each: Pass, parts: Sequence[Tensor], *, place: Box | None = None) -> Frame:
+    """The frame of a content, of what the first pass was given where it is asked for, and masks."""
+    content, *more = parts
+    origin = more.pop(0) if isinstance(each, Recalling) else None
+    return Frame(content, regions=more, place=place, origin=origin)
 
 
 class _Window:

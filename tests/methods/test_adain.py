@@ -25,7 +25,8 @@ CONTENT, STYLE = draw(seed=1), draw(96, 64, seed=2) ** 2
 
 
 def paint(style: Tensor, *, content: Tensor = CONTENT, **options: object) -> Tensor:
-    method = AdaIN.model_validate({"precision": "float32", "strength": 1.0, **options})
+    told = {"precision": "float32", "strength": 1.0, "refine": 0, **options}
+    method = AdaIN.model_validate(told)
     return method.prepare([Style(style)], generator=torch.Generator())(Frame(content))
 
 

@@ -35,7 +35,7 @@ STYLES = [Style(draw(208, 160, seed=2) ** 2, 1.0), Style(1 - draw(160, 224, seed
 
 
 def paint(*styles: Style, content: Tensor, **options: Any) -> Tensor:
-    method: Any = build(WCT, {"precision": "float32", "strength": 1.0, **options})
+    method: Any = build(WCT, {"precision": "float32", "strength": 1.0, "refine": 0, **options})
     return method.prepare(styles, generator=torch.Generator())(Frame(content))
 
 

@@ -83,11 +83,17 @@ def test_a_decoder_is_its_formula(level: int):
     assert torch.equal(f, kept)
 
 
-def by_hand(seen: dict[str, Tensor], state: dict[str, Tensor], changes: list[Tensor]) -> Tensor:
+def by_hand(
+    seen: dict[str, Tensor],
+    state: dict[str, Tensor],
+    changes: list[Tensor],
+    *,
+    third: Tensor | float = 0.0,
+) -> Tensor:
     h = seen["relu4_1"]
     for stage, change in zip((4, 3, 2, 1), changes, strict=True):
         if stage == 3:
-            h = h + convolved(seen["relu3_1"], state, "skip3")
+            h = h + convolved(seen["relu3_1"], state, "skip3") + third
         first, shift, second, lift = (
             x if x.ndim == 4 else x[..., None, None] for x in change.chunk(4, 1)
         )
@@ -121,6 +127,42 @@ def test_a_modulation_may_differ_from_place_to_place():
     even = [a[..., None, None].expand(-1, -1, 2 << i, 2 << i) for i, a in enumerate(one)]
     torch.testing.assert_close(net(seen, even), net(seen, one), rtol=0, atol=1e-5)
     assert (net(seen, one) - net(seen, other)).abs().max() > 1e-3
+
+
+def test_what_is_missed_is_fed_in_before_a_stage_and_nothing_is_like_zeros():
+    state, seen = told(), features(side=16)
+    for stage, width in ((4, WIDTHS[3]), (3, WIDTHS[2])):
+        state[f"told{stage}.weight"] = noise(width, width, 1, 1, seed=stage)
+        state[f"told{stage}.bias"] = noise(width, seed=stage + 2)
+    state["missed"] = torch.tensor([0.5, 2.0])
+    net = StyledDecoder(state)
+    changes = net.modulation(statistics(seen))
+    errors = {tap: noise(*seen[tap].shape, seed=7) - 0.5 for tap in net.taps}
+
+    def fed(stage: int, usual: float) -> Tensor:
+        weight, bias = (state[f"told{stage}.{part}"] for part in ("weight", "bias"))
+        error = errors[f"relu{stage}_1"] / usual
+        return torch.einsum("oi,nihw->nohw", weight[..., 0, 0], error) + bias[:, None, None]
+
+    deep = seen["relu4_1"] + fed(4, 0.5)
+    h = by_hand({**seen, "relu4_1": deep}, state, changes, third=fed(3, 2.0))
+    torch.testing.assert_close(net(seen, changes, errors), h, rtol=0, atol=1e-4)
+    nothing = {tap: torch.zeros_like(error) for tap, error in errors.items()}
+    torch.testing.assert_close(net(seen, changes), net(seen, changes, nothing))
+    assert (net(seen, changes) - h).abs().max() > 1e-2
+
+
+def test_the_gram_matrices_of_adapted_activations_are_known_before_they_are_made():
+    net, seen = StyledDecoder(told()), features(count=2, side=32)
+    style = {tap: 3 * f + 1 for tap, f in features(count=2, side=16, seed=9).items()}
+    own, wanted = statistics(seen), statistics(style)
+    covariances = {
+        tap: torch.stack([f.flatten(1).cov(correction=0) for f in seen[tap]]) for tap in net.taps
+    }
+    grams = net.grams(covariances, own, wanted)
+    for tap, f in net.adapted(seen, own, wanted).items():
+        flat = f.flatten(2)
+        torch.testing.assert_close(grams[tap], flat @ flat.mT / flat.shape[2], rtol=1e-3, atol=1e-4)
 
 
 def test_untrained_it_is_told_nothing():

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from impasto.core.errors import WeightsError
 from impasto.nets import petit, vgg
-from impasto.nets.vgg import VGG, Padding, Pooling
+from impasto.nets.vgg import OPEN, VGG, Padding, Pooling
 
 WIDTHS = {"conv1_1": 3, "conv1_2": 5, "conv2_1": 4, "conv3_1": 7, "conv3_2": 6}
 IMAGE = torch.rand((2, 3, 21, 18), generator=torch.Generator().manual_seed(2))
@@ -239,3 +239,57 @@ def test_petit_costs_what_it_says(ran: list[tuple[Tensor, Tensor]]) -> None:
     macs = sum(out[0].numel() * weight[0].numel() for out, weight in ran)
     assert macs / side**2 == petit.multiply_adds() <= 16_000
     assert sum(p.numel() for p in network.parameters()) < 1e6  # 2 MB in fp16
+
+
+def test_a_gentle_gradient_is_that_of_windows_and_of_open_relus():
+    """By hand: a maximum's to all of its window, a ReLU's by how far it is open."""
+    generator = torch.Generator().manual_seed(0)
+    state = petit.initial_state(generator)
+    net = VGG(state, pooling="both").requires_grad_(requires_grad=False)
+    image = torch.rand((1, 3, 12, 16), generator=generator)
+    x = image.clone().requires_grad_()
+    found = net(x, ["relu1_1", "relu2_1"], gentle=True)
+    plain = net(image, ["relu1_1", "relu2_1"])
+    for tap, f in plain.items():
+        assert torch.equal(found[tap], f)
+    goal = torch.randn(plain["relu2_1"].shape, generator=generator)
+    (gradient,) = torch.autograd.grad(found["relu2_1"], x, goal)
+
+    class Gate(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, h):
+            out = h.relu()
+            ctx.save_for_backward(out)
+            return out
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * (ctx.saved_tensors[0] / OPEN).clamp(max=1)
+
+    def step(h, name):
+        weight, bias = state[f"{name}.weight"], state[f"{name}.bias"]
+        return Gate.apply(F.conv2d(F.pad(h, (1, 1, 1, 1), mode="reflect"), weight, bias))
+
+    y = image.clone().requires_grad_()
+    h = step(step(net._mapped(y), "conv1_1"), "conv1_2")
+    mean = F.avg_pool2d(h, 2)
+    top = mean + (F.max_pool2d(h, 2) - mean).detach()
+    (wanted,) = torch.autograd.grad(step(torch.cat([mean, top], 1), "conv2_1"), y, goal)
+    torch.testing.assert_close(gradient, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_a_gentle_gradient_changes_little_where_the_picture_does():
+    generator = torch.Generator().manual_seed(0)
+    net = VGG(petit.initial_state(generator), pooling="both").requires_grad_(requires_grad=False)
+    image = torch.full((1, 3, 16, 16), 0.5)  # All of a window are nearly its largest.
+    goal = torch.randn((1, 32, 8, 8), generator=generator)
+    change = {}
+    for gentle in (False, True):
+        gradients = []
+        for seed in (1, 2):
+            noise = torch.rand(image.shape, generator=torch.Generator().manual_seed(seed))
+            x = (image + 1e-5 * noise).requires_grad_()
+            found = net(x, ["relu2_1"], gentle=gentle)["relu2_1"]
+            gradients.append(torch.autograd.grad(found, x, goal)[0])
+        change[gentle] = float((gradients[0] - gradients[1]).abs().max() / gradients[0].abs().max())
+    assert change[True] < 1e-2 < change[False]

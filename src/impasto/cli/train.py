@@ -24,6 +24,7 @@ from impasto.training.feedforward import Feed, feed
 from impasto.training.loop import CHECKPOINT
 from impasto.training.mirrors import Decode
 from impasto.training.optimizer import Learn, lead
+from impasto.training.refiner import Refine, refine
 from impasto.training.superres import Enlarge
 from impasto.training.superres import learn as learn_to_enlarge
 from impasto.training.teaching import RECIPE, teach
@@ -265,6 +266,33 @@ def optimizer(
     )
 
 
+def refiner(
+    *,
+    photos: Photos,
+    paintings: Paintings = None,
+    begin: Annotated[
+        Path | None, Parameter(help="Folder of an earlier training to begin with.")
+    ] = None,
+    out: Out,
+    quiet: Quiet = False,
+    options: dict[str, Any],
+) -> int:
+    """Train the decoder of adain and the network that refines its pictures, together."""
+    return _run(
+        lambda report: refine(
+            build(Refine, options),
+            photos=photos,
+            paintings=paintings or (),
+            begin=begin,
+            folder=out,
+            device=_device(),
+            report=report,
+        ),
+        out=out,
+        quiet=quiet,
+    )
+
+
 def _device() -> torch.device:
     """Of this process; it has met the others that train with it."""
     return ranks.join(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
@@ -323,3 +351,4 @@ app.command(with_flags(johnson, Feed, group=lambda *_: _RECIPE), name="johnson")
 app.command(with_flags(multistyle, Feed, group=lambda *_: _RECIPE), name="multistyle")
 app.command(with_flags(upscaler, Enlarge, group=lambda *_: _RECIPE), name="upscaler")
 app.command(with_flags(optimizer, Learn, group=lambda *_: _RECIPE), name="optimizer")
+app.command(with_flags(refiner, Refine, group=lambda *_: _RECIPE), name="refiner")

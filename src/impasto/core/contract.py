@@ -66,12 +66,14 @@ class Frame:
             all are blended everywhere. Where they overlap they share, where none is the content
             stays.
         place: where a tile with its surroundings lies in the picture; None is all of it.
+        origin: what the first of several passes was given, for those that are `Recalling`.
     """
 
     content: Image
     start: Image | None = None
     regions: Sequence[Mask] = ()
     place: Box | None = None
+    origin: Image | None = None
 
 
 @runtime_checkable
@@ -156,6 +158,17 @@ class Pass(Protocol):
     def change(self, sums: Sums) -> Callable[[Frame], Image]:
         """What is to be done with each tile, now that the sums over all of them are known."""
         ...
+
+
+@runtime_checkable
+class Recalling(Pass, Protocol):
+    """A pass that is told what the first one was given: `Frame.origin`.
+
+    Attributes:
+        recalls: always true.
+    """
+
+    recalls: ClassVar[bool]
 
 
 @runtime_checkable

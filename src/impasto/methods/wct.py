@@ -16,6 +16,7 @@ arXiv 1705.08086. Departures:
    near 0 is near the content.
 5. The first level is shown the content with a little noise, or a flat sky has nothing that strokes
    could begin with: see `decoder.roughened`.
+6. What came out is looked at again, and moved nearer to the style: see `universal.refining`.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,7 +31,7 @@ from impasto.core.contract import Cost, Frame, Pass, Style, Stylizer, Sums, Task
 from impasto.core.options import ADVANCED
 from impasto.core.tensors import Image
 from impasto.nets import decoder
-from impasto.nets.decoder import LEVELS, RETURNED, Decoder
+from impasto.nets.decoder import LEVELS, RETURNED, STATISTICS, Decoder
 from impasto.nets.vgg import VGG
 from impasto.ops.stats import Moments, moments, partway, transport
 from impasto.universal.matching import Matching, confined
@@ -76,8 +77,9 @@ class WCT(Universal):
         inverses = [self.placed(known[tap], network.input.weight.device) for tap in taps]
 
         def passes(long_side: int) -> list[Pass]:
-            palette = self.palette(network, styles, taps, long_side=long_side)
-            return [
+            seen = list(dict.fromkeys([*taps, *(STATISTICS if self.refine else ())]))
+            palette = self.palette(network, styles, seen, long_side=long_side)
+            matching = [
                 _Pass(
                     network,
                     palette,
@@ -89,6 +91,7 @@ class WCT(Universal):
                 )
                 for level, inverse in zip(self.levels, inverses, strict=True)
             ]
+            return [*matching, *self.refining(network, palette)]
 
         return self.painter(passes, generator=generator)
 

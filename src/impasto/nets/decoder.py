@@ -142,11 +142,13 @@ class StyledDecoder(_Mirrored):
     which keeps edges; and what every convolution is given is scaled and shifted by what two small
     layers read from the style's statistics (as in Ghiasi et al., "Exploring the Structure of a
     Real-time, Arbitrary Neural Artistic Stylization Network", BMVC 2017), so that fine texture need
-    not be guessed.
+    not be guessed. AdaIN knows nothing of how channels vary together; what is missed of that after
+    it, at each place, is fed in as well (`impasto.ops.errors`).
 
     Args:
-        state: as for a `Decoder`; `skip3` (C_3, C_3, 3, 3) for the second layer; `scale` (S,), the
-            usual statistics; `read` (K, S) and `modulate` (4 · the sum of all C, K).
+        state: as for a `Decoder`; `skip3` (C_3, C_3, 3, 3) for the second layer; `told4` and
+            `told3` (C, C, 1, 1) for what is missed, and `missed` (2,), its usual sizes; `scale`
+            (S,), the usual statistics; `read` (K, S) and `modulate` (4 · the sum of all C, K).
 
     Attributes:
         taps: the layers that are adapted and fed in, deep to shallow.
@@ -158,13 +160,16 @@ class StyledDecoder(_Mirrored):
 
     taps = ("relu4_1", "relu3_1")
     scale: Tensor
+    missed: Tensor
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
         super().__init__(state)
-        self._add(nn.Conv2d, "skip3", state)
+        for name in ("skip3", "told4", "told3"):
+            self._add(nn.Conv2d, name, state)
         self._add(nn.Linear, "read", state)
         self._add(nn.Linear, "modulate", state)
-        self.register_buffer("scale", state["scale"].float().clone())
+        for name in ("scale", "missed"):
+            self.register_buffer(name, state[name].float().clone())
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     @property
@@ -194,34 +199,71 @@ class StyledDecoder(_Mirrored):
             wanted: (N, S) or (1, S), those of the style.
         """
         found = {}
-        scales, owns, goals = map(self._split, (self.scale[None], own, wanted))
-        for tap in self.taps:
-            (mean, deviation), (new_mean, new_deviation) = owns[tap], goals[tap]
-            floor = (FLOOR * scales[tap][1]).square()
-            # With the floor on both sides, a picture's own statistics leave it as it is.
-            gain = ((new_deviation.square() + floor) / (deviation.square() + floor)).sqrt()
-            shift = new_mean - gain * mean
+        for tap, (gain, shift, _) in self._moved(own, wanted).items():
             f = features[tap]
             found[tap] = torch.addcmul(
                 shift[..., None, None].to(f.dtype), f, gain[..., None, None].to(f.dtype)
             )
         return found
 
-    def forward(self, features: Features, modulation: Iterable[Tensor]) -> Tensor:
+    def grams(
+        self, covariances: Mapping[str, Tensor], own: Tensor, wanted: Tensor
+    ) -> dict[str, Tensor]:
+        """The Gram matrices (N, C, C) of what `adapted` gives, without looking at it.
+
+        Args:
+            covariances: of the content, (N, C, C), at `taps` at least.
+            own: as for `adapted`.
+            wanted: as for `adapted`.
+        """
+        found = {}
+        for tap, (gain, _, mean) in self._moved(own, wanted).items():
+            both = gain[:, :, None] * covariances[tap].to(gain) * gain[:, None, :]
+            found[tap] = both + mean[:, :, None] * mean[:, None, :]
+        return found
+
+    def forward(
+        self, features: Features, modulation: Iterable[Tensor], errors: Features | None = None
+    ) -> Tensor:
         """The picture (N, 3, 8·h, 8·w); sRGB, not clamped.
 
         Args:
             features: tap to adapted activations (N, C, h, w), of relu3_1 (N, C, 2·h, 2·w).
             modulation: as `modulation` gives it; an entry may be a map (N, 4·C, h', w') as well, in
                 the size of its stage, where styles differ from place to place.
+            errors: tap to what is missed of the style in these activations, see
+                `impasto.ops.errors.felt`; None is nothing.
         """
         h = features[self.tap]
         for stage, change in zip(self.stages, modulation, strict=True):
             if stage == 3:
                 h = h + self._convolved(features["relu3_1"], "skip3")
+            if stage >= 3:
+                h = h + self._told(stage, errors)
             first, second = change.chunk(2, 1)
             h = self._led_on(self._convolved(h, f"conv{stage}_2", first).relu_(), stage, second)
         return h
+
+    def _told(self, stage: int, errors: Features | None) -> Tensor:
+        conv = self.get_submodule(f"told{stage}")
+        weight, bias = conv.get_parameter("weight"), conv.get_parameter("bias")
+        if errors is None:
+            return bias.to(weight.dtype)[:, None, None]
+        error = errors[f"relu{stage}_1"]
+        error = (error / self.missed[4 - stage].to(error.dtype)).to(weight.dtype)
+        return F.conv2d(error, weight, bias.to(weight.dtype))
+
+    def _moved(self, own: Tensor, wanted: Tensor) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+        """What activations at `taps` are multiplied by and moved by, and their mean then."""
+        found = {}
+        scales, owns, goals = map(self._split, (self.scale[None], own, wanted))
+        for tap in self.taps:
+            (mean, deviation), (new_mean, new_deviation) = owns[tap], goals[tap]
+            floor = (FLOOR * scales[tap][1]).square()
+            # With the floor on both sides, a picture's own statistics leave it as it is.
+            gain = ((new_deviation.square() + floor) / (deviation.square() + floor)).sqrt()
+            found[tap] = gain, new_mean - gain * mean, new_mean
+        return found
 
     def _split(self, statistics: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         """Layer to means and deviations, each (N, C)."""
@@ -293,6 +335,11 @@ def initial_styled_state(widths: Sequence[int], generator: torch.Generator) -> d
     return {
         **initial_state(widths, generator),
         **_conv("skip3", widths[2], widths[2], generator),
+        "told4.weight": torch.zeros(widths[3], widths[3], 1, 1),
+        "told4.bias": torch.zeros(widths[3]),
+        "told3.weight": torch.zeros(widths[2], widths[2], 1, 1),
+        "told3.bias": torch.zeros(widths[2]),
+        "missed": torch.ones(2),
         "scale": torch.ones(known),
         "read.weight": read,
         "read.bias": torch.zeros(HIDDEN),

@@ -37,13 +37,13 @@ GRADIENT, MOVE = 50.0, 0.1
 of a move. Inside, all has a size of about 1."""
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """A residual block that at first changes nothing."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
-        self.second = _silent(nn.Conv2d(channels, channels, 3, padding=1))
+        self.second = silent(nn.Conv2d(channels, channels, 3, padding=1))
 
     def forward(self, h: Tensor) -> Tensor:
         """The map, changed a little."""
@@ -62,14 +62,14 @@ class LearnedOptimizer(nn.Module):
         half, quarter, eighth = channels
         self.enter = nn.Conv2d(PARTS, half, 6, stride=2, padding=2)
         self.down = nn.Conv2d(half, quarter, 3, stride=2, padding=1)
-        self.quarter = nn.Sequential(_Block(quarter), _Block(quarter))
+        self.quarter = nn.Sequential(Block(quarter), Block(quarter))
         self.deeper = nn.Conv2d(quarter, eighth, 3, stride=2, padding=1)
-        self.eighth = nn.Sequential(_Block(eighth), _Block(eighth))
+        self.eighth = nn.Sequential(Block(eighth), Block(eighth))
         self.up = nn.Conv2d(eighth, quarter, 1)
-        self.joined = _Block(quarter)
+        self.joined = Block(quarter)
         self.higher = nn.Conv2d(quarter, half, 1)
         self.last = nn.Conv2d(half, half, 3, padding=1)
-        self.leave = _silent(nn.Conv2d(half, 12, 3, padding=1))
+        self.leave = silent(nn.Conv2d(half, 12, 3, padding=1))
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def forward(
@@ -106,7 +106,7 @@ class LearnedOptimizer(nn.Module):
         quarter = self.joined(quarter + F.interpolate(self.up(eighth), scale_factor=2.0))
         half = half + F.interpolate(self.higher(quarter), scale_factor=2.0)
         out = self.leave(F.gelu(self.last(F.gelu(half)))).float()
-        return MOVE * _without_grid(F.pixel_shuffle(out, 2))[:, :, :height, :width]
+        return MOVE * without_grid(F.pixel_shuffle(out, 2))[:, :, :height, :width]
 
 
 class Leading:
@@ -171,7 +171,7 @@ def _bundled(device: torch.device, half: bool) -> LearnedOptimizer:
     return network.bfloat16() if half else network
 
 
-def _without_grid(x: Pictures) -> Pictures:
+def without_grid(x: Pictures) -> Pictures:
     """The pictures without what is the same in every cell of 2 x 2, round about each.
 
     Each place of a cell has an output of its own, so a network can give it a brightness of its own
@@ -199,7 +199,7 @@ def _gratings() -> Tensor:
     return torch.stack([torch.outer(down, across) for down, across in pairs])[:, None]
 
 
-def _silent(conv: nn.Conv2d) -> nn.Conv2d:
+def silent(conv: nn.Conv2d) -> nn.Conv2d:
     """The convolution, which gives nothing until it has learnt."""
     nn.init.zeros_(conv.weight)
     nn.init.zeros_(conv.bias)  # pyright: ignore[reportArgumentType]

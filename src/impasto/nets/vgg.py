@@ -23,6 +23,9 @@ Padding = Literal["reflect", "zeros"]
 Pooling = Literal["max", "average", "both"]
 POOLINGS: tuple[str, ...] = get_args(Pooling)
 
+OPEN = 0.05
+"""Activations from which a ReLU is fully open to a gentle gradient; usual ones are ten times so."""
+
 _CONV = re.compile(r"conv(\d)_(\d)\.weight")
 
 
@@ -73,20 +76,27 @@ class VGG(nn.Module):
         }
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
-    def forward(self, image: Tensor, taps: Iterable[str]) -> dict[str, Tensor]:
+    def forward(
+        self, image: Tensor, taps: Iterable[str], *, gentle: bool = False
+    ) -> dict[str, Tensor]:
         """The activations at the named layers, no deeper than needed.
 
         Args:
             image: (N, 3, H, W), sRGB in [0, 1].
             taps: layer names from `layers`.
+            gentle: gradients of a frozen network go back such that they change little where the
+                picture changes little: that of a maximum to its whole window, that through a ReLU
+                by how far it is open. Those are no exact gradients, and no less useful to look at.
 
         Returns:
             Layer name to activations (N, C, H / 2^k, W / 2^k), k the number of poolings before it;
             a side is rounded down, but to no less than 1.
         """
-        return dict(self.walk(image, taps))
+        return dict(self.walk(image, taps, gentle=gentle))
 
-    def walk(self, image: Tensor, taps: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
+    def walk(
+        self, image: Tensor, taps: Iterable[str], *, gentle: bool = False
+    ) -> Iterator[tuple[str, Tensor]]:
         """What `forward` gives, layer by layer: one is given before the next is computed."""
         wanted = set(taps)
         # The input map stays in float32: the offset would take half of the bits of bfloat16.
@@ -99,12 +109,12 @@ class VGG(nn.Module):
             # Where nothing will ask for a gradient, nothing is kept for it.
             frugal = h.requires_grad and not weight.requires_grad
             if _begins_stage(layer):
-                h = self._halved(h, frozen=frugal)
+                h = self._halved(h, frozen=frugal, gentle=gentle)
             # Reflection needs two pixels along a side; where there is only one, it repeats.
             mirror = "reflect" if min(h.shape[2:]) > 1 else "replicate"
             mode = "constant" if self.padding == "zeros" else mirror
             if frugal:
-                h = _Seen.apply(h, weight, bias, mode, layer in wanted)
+                h = _Seen.apply(h, weight, bias, mode, layer in wanted, gentle)
             else:
                 h = _seen(h, weight, bias, mode)
             if layer in wanted:
@@ -119,7 +129,7 @@ class VGG(nn.Module):
             return torch.addcmul(bias.view(3, 1, 1), image, scale.view(3, 1, 1))
         return F.linear(image.permute(0, 2, 3, 1), weight, bias).permute(0, 3, 1, 2)
 
-    def _halved(self, h: Tensor, *, frozen: bool) -> Tensor:
+    def _halved(self, h: Tensor, *, frozen: bool, gentle: bool) -> Tensor:
         # A side of one (a thin picture, deep down) cannot be halved and stays.
         window = [min(2, side) for side in h.shape[2:]]
         match self.pooling:
@@ -128,7 +138,7 @@ class VGG(nn.Module):
             case "average":
                 return F.avg_pool2d(h, window)
             case "both":
-                return _Halved.apply(h, window) if frozen else _halved(h, window)
+                return _Halved.apply(h, window, gentle) if frozen else _halved(h, window)
 
     def _apply(self, fn: Any, recurse: bool = True) -> "VGG":
         self.metrics = {tap: fn(metric) for tap, metric in self.metrics.items()}
@@ -164,17 +174,19 @@ class _Seen(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, h: Tensor, weight: Tensor, bias: Tensor, mode: str, looked_at: bool
+        ctx: Any, h: Tensor, weight: Tensor, bias: Tensor, mode: str, looked_at: bool, gentle: bool
     ) -> Tensor:
         out = _seen(h, weight, bias, mode)
-        ctx.save_for_backward(out if looked_at else out > 0, weight)
-        ctx.mode = mode
+        ctx.save_for_backward(out if looked_at or gentle else out > 0, weight)
+        ctx.mode, ctx.gentle = mode, gentle
         return out
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None, None]:
         (out, weight), (gradient,) = ctx.saved_tensors, gradients
-        if out.dtype == torch.bool:
+        if ctx.gentle:
+            gradient = gradient * (out * (1 / OPEN)).clamp_(max=1)
+        elif out.dtype == torch.bool:
             # Ten times as quick as to choose, or to multiply by truth values.
             gradient = gradient * out.view(torch.uint8)
         else:
@@ -188,7 +200,7 @@ class _Seen(torch.autograd.Function):
             for lines in (g, g.transpose(2, 3)):
                 lines[:, :, inner] += lines[:, :, 0]
                 lines[:, :, -1 - inner] += lines[:, :, -1]
-        return g[:, :, 1:-1, 1:-1], None, None, None, None
+        return g[:, :, 1:-1, 1:-1], None, None, None, None, None
 
 
 def _halved(h: Tensor, window: list[int]) -> Tensor:
@@ -200,27 +212,33 @@ class _Halved(torch.autograd.Function):
     """`_halved` without what it is given, which autograd keeps only to know how large it was."""
 
     @staticmethod
-    def forward(ctx: Any, h: Tensor, window: list[int]) -> Tensor:
+    def forward(ctx: Any, h: Tensor, window: list[int], gentle: bool) -> Tensor:
+        ctx.window, ctx.size = window, h.shape
+        if gentle:
+            return _halved(h, window)
         top, at = F.max_pool2d(h, window, return_indices=True)
         ctx.save_for_backward(at.int())
-        ctx.window, ctx.size = window, h.shape
         return torch.cat([F.avg_pool2d(h, window), top], 1)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (at,), (average, top), window = ctx.saved_tensors, gradients[0].chunk(2, 1), ctx.window
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (average, top), window = gradients[0].chunk(2, 1), ctx.window
         # Its size and layout are asked for; what it holds is not.
         h = torch.empty(
             ctx.size, dtype=top.dtype, device=top.device, memory_format=torch.channels_last
         )
         back = torch.ops.aten
-        g = back.max_pool2d_with_indices_backward(
-            top, h, window, window, [0, 0], [1, 1], False, at.long()
-        )
+        if ctx.saved_tensors:
+            at = ctx.saved_tensors[0].long()
+            g = back.max_pool2d_with_indices_backward(
+                top, h, window, window, [0, 0], [1, 1], False, at
+            )
+        else:
+            g, average = h.zero_(), average + top
         spread = F.interpolate(average / math.prod(window), scale_factor=tuple(map(float, window)))
         # Where a side is odd, no window has the last line.
         g[:, :, : spread.shape[2], : spread.shape[3]] += spread
-        return g, None
+        return g, None, None
 
 
 def _begins_stage(name: str) -> bool:

@@ -59,7 +59,7 @@ class Model:
         name: what `load` takes.
         kind: whether the weights come with the package or from the web.
         role: whether it looks at pictures, makes them from what `petit` saw, paints them anew, or
-            leads a descent.
+            says how to move them.
         file: name of the file with the weights.
         sha256: its digest in hexadecimal, or the first characters.
         licence, about, origin: for people.
@@ -123,7 +123,7 @@ def painters() -> dict[str, Model]:
 
 
 def optimizers() -> dict[str, Model]:
-    """The networks that lead descents and come with the package."""
+    """The networks that say how to move a picture, and come with the package."""
     return {model.name: model for model in _table() if model.role == "optimizer"}
 
 

@@ -293,6 +293,11 @@ def moments(sums: Float[Tensor, "R D D"]) -> Moments:
     return Moments(mean, square - mean[:, :, None] * mean[:, None, :])
 
 
+def second(known: Moments) -> Float[Tensor, "R C C"]:
+    """The Gram matrices, mean outer products of activations: Σ + μ μᵀ."""
+    return known.covariance + known.mean[:, :, None] * known.mean[:, None, :]
+
+
 def whitening(known: Moments) -> Float[Tensor, "R C C"]:
     """The symmetric matrix W that makes features uncorrelated with variance 1: W Σ Wᵀ = I.
 

@@ -285,8 +285,8 @@ def asked(content: Image, style: Image, strength: float, size: tuple[int, int]) 
 
 
 def drafted(content: Image, style: Image, strength: float) -> Image:
-    """What AdaIN makes of a pair."""
-    method = cast("Any", methods.load("adain"))(strength=strength)
+    """What AdaIN's pass makes of a pair."""
+    method = cast("Any", methods.load("adain"))(strength=strength, refine=0)
     generator = torch.Generator().manual_seed(0)
     return method.prepare([Style(style)], generator=generator)(Frame(content)).clone()
 

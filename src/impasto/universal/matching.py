@@ -63,14 +63,7 @@ class Matching:
         features = self.network(self._shown(frame), self.taps)
         # A picture that is one tile is changed next, and need not be looked at again.
         self._seen = frame, {tap: features[tap] for tap in self.kept}
-        masks = torch.cat(list(frame.regions)) if frame.regions else None
-        sums = {}
-        for tap, f in features.items():
-            stride = frame.content.shape[2] // f.shape[2]
-            weights = pooled(masks, f)
-            part = None if weights is None else _cut(weights, inside, stride)
-            sums[tap] = products(_cut(f, inside, stride), part)
-        return sums
+        return gathered(features, frame, inside)
 
     def features(self, frame: Frame) -> Features:
         """The content's features at `kept`."""
@@ -84,6 +77,18 @@ class Matching:
             return frame.content
         place = frame.place or (0, 0)
         return roughened(frame.content, at=(place[0], place[1]))
+
+
+def gathered(features: Features, frame: Frame, inside: Box) -> Sums:
+    """Tap to the sums of `products` of each region, (R, C + 1, C + 1), over one tile."""
+    masks = torch.cat(list(frame.regions)) if frame.regions else None
+    sums = {}
+    for tap, f in features.items():
+        stride = frame.content.shape[2] // f.shape[2]
+        weights = pooled(masks, f)
+        part = None if weights is None else _cut(weights, inside, stride)
+        sums[tap] = products(_cut(f, inside, stride), part)
+    return sums
 
 
 def _cut(values: Tensor, box: Box, stride: int) -> Tensor:

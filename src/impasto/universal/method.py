@@ -14,13 +14,14 @@ from impasto.core.errors import OptionError
 from impasto.core.options import ADVANCED, Options
 from impasto.core.progress import Report, silent
 from impasto.core.tensors import Image
-from impasto.nets import petit, zoo
+from impasto.nets import petit, refiner, zoo
 from impasto.nets.vgg import VGG, bfloat16_is_fast
 from impasto.ops.resample import resize
 from impasto.ops.stats import Moments
 from impasto.tiles import whole
 from impasto.universal.matching import confined
 from impasto.universal.palette import Palette, device_of, fits, known, scaled
+from impasto.universal.refining import Refining
 
 LONGEST = 1024
 """In a result longer than this, strokes are as large as in one of this long side: the network sees
@@ -40,6 +41,9 @@ class Universal(Options):
     )
     start: Literal["content", "noise"] = Field(
         "content", description="noise gives the texture of the style alone"
+    )
+    refine: int = Field(
+        1, ge=0, le=8, description="how often what came out is moved nearer to the style"
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
@@ -108,6 +112,23 @@ class Universal(Options):
                 for tap in taps
             },
         )
+
+    def refining(self, network: VGG, palette: "Palette") -> list[Pass]:
+        """The passes behind a method's own.
+
+        Args:
+            network: what to look with.
+            palette: the styles, at `decoder.STATISTICS` at least.
+
+        Raises:
+            WeightsError: the weights cannot be had.
+        """
+        if not self.refine:
+            return []
+        moves = self.placed(refiner.bundled(), network.input.weight.device)
+        return [
+            Refining(network, palette, refiner=moves, alpha=self.alpha) for _ in range(self.refine)
+        ]
 
     def placed(self, module: _Module, device: torch.device) -> _Module:
         """A network on its device, in the precision that is wanted there."""

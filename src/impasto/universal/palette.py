@@ -16,7 +16,7 @@ from impasto.nets import petit, zoo
 from impasto.nets.trained import MAKER, ROW
 from impasto.nets.vgg import VGG
 from impasto.ops.resample import fit, resize
-from impasto.ops.stats import Moments, moments, products
+from impasto.ops.stats import Moments, moments, products, second
 
 MULTIPLE = 16
 """Pixels along a side of a position of the deepest tap."""
@@ -49,6 +49,22 @@ class Palette:
         if regions == len(values):
             return values
         return torch.tensordot(self.shares.to(values), values, 1)[None]
+
+    def wanted(
+        self, own: Mapping[str, Moments], taps: Sequence[str], *, alpha: float
+    ) -> dict[str, Tensor]:
+        """Tap to the Gram matrices (R, C, C) that are asked of each region.
+
+        Args:
+            own: of the content; nothing is read of it at full strength but the number of regions.
+            taps: where.
+            alpha: the share of the style, 0 to 1.
+        """
+        found = {}
+        for tap in taps:
+            goal = self.mixed(second(self.moments[tap]), regions=len(own[tap].mean))
+            found[tap] = goal if alpha == 1 else torch.lerp(second(own[tap]), goal, alpha)
+        return found
 
     def places(self, frame: Frame, *, stride: int) -> Tensor:
         """The share of each style at each position, (K, 1, h, w).

@@ -1,0 +1,128 @@
+"""A network that looks at what a pass has made and says how to bring it nearer to the style.
+
+After Andrychowicz et al., "Learning to learn by gradient descent by gradient descent", NeurIPS
+2016, arXiv 1606.04474, as `nets.optimizer`. Departures:
+
+1. It is asked once or twice, of a picture that is stylized already, and nothing is taken back.
+2. Beside the gradient it sees where that comes from: the activations of `petit`, and at each place
+   what they have to do with the style that is missed (`impasto.ops.errors`).
+
+How it was trained, together with the decoder whose pictures it sees: `impasto.training.refiner`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from impasto.core.errors import WeightsError
+from impasto.nets import zoo
+from impasto.nets.decoder import STATISTICS
+from impasto.nets.optimizer import MOVE, Block, Pictures, silent, without_grid
+from impasto.nets.petit import WIDTHS
+
+CHANNELS = (24, 40, 64)
+"""At a half, a quarter and an eighth of the size."""
+GRADIENT = 30.0
+"""A usual size of the gradient that it is shown."""
+
+Maps = Sequence[Float[Tensor, "N _ _ _"]]
+
+
+class Refiner(nn.Module):
+    """A picture and what is missed of a style to a move of the picture; at first it does not move.
+
+    Args:
+        channels: of its maps at a half, a quarter and an eighth of the size.
+
+    Attributes:
+        usual: usual sizes of the activations at `STATISTICS`, then of the errors there.
+        margin: pixels around a place that decide about its move.
+    """
+
+    usual: Tensor
+    margin = 64
+
+    def __init__(self, channels: tuple[int, int, int] = CHANNELS) -> None:
+        super().__init__()
+        fine, middle, coarse = channels
+        first, second, third, fourth = (WIDTHS[tap.replace("relu", "conv")] for tap in STATISTICS)
+        self.coarse_enter = nn.Conv2d(2 * fourth, coarse, 1)
+        self.coarse = Block(coarse)
+        self.coarse_up = nn.Conv2d(coarse, middle, 1)
+        self.middle_enter = nn.Conv2d(2 * third, middle, 1)
+        self.middle = nn.Sequential(Block(middle), Block(middle))
+        self.middle_up = nn.Conv2d(middle, fine, 1)
+        self.fine_enter = nn.Conv2d(2 * second, fine, 1)
+        self.finest_enter = nn.Conv2d(4 * 2 * first, fine, 1)
+        self.enter = nn.Conv2d(9, fine, 6, stride=2, padding=2)
+        self.fine = Block(fine)
+        self.leave = silent(nn.Conv2d(fine, 12, 3, padding=1))
+        self.register_buffer("usual", torch.ones(2 * len(STATISTICS)))
+        self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+    def forward(
+        self, image: Pictures, content: Pictures, gradient: Pictures, features: Maps, errors: Maps
+    ) -> Pictures:
+        """How the picture should move, (N, 3, H, W), float32.
+
+        Args:
+            image: (N, 3, H, W), sRGB in [0, 1]; H and W are multiples of 8.
+            content: what it was made of.
+            gradient: of what is missed of the style, see `impasto.ops.errors.slopes`.
+            features: activations of the picture at `STATISTICS`.
+            errors: what is missed of the style there, see `impasto.ops.errors.felt`.
+        """
+        dtype = self.enter.weight.dtype
+        usual = self.usual.to(dtype).split(len(features))
+        first, second, third, fourth = (
+            torch.cat([f.to(dtype) / size, e.to(dtype) / far], 1)
+            for f, e, size, far in zip(features, errors, *usual, strict=True)
+        )
+        coarse = F.gelu(self.coarse(self.coarse_enter(fourth)))
+        middle = self.middle_enter(third) + _twice(self.coarse_up(coarse))
+        middle = F.gelu(self.middle(middle))
+        seen = torch.cat([image - 0.5, content - image, gradient / GRADIENT], 1)
+        finest = F.pixel_unshuffle(first, 2).contiguous(memory_format=torch.channels_last)
+        fine = self.fine_enter(second) + _twice(self.middle_up(middle)) + self.finest_enter(finest)
+        fine = fine + self.enter(seen.to(dtype, memory_format=torch.channels_last))
+        out = self.leave(F.gelu(self.fine(F.gelu(fine)))).float()
+        return MOVE * without_grid(F.pixel_shuffle(out, 2))
+
+    def half(self) -> "Refiner":
+        """This network in bfloat16, in place; the move is float32 still."""
+        return self.bfloat16()
+
+
+def build(state: Mapping[str, Tensor]) -> Refiner:
+    """The network of a state dict, frozen.
+
+    Raises:
+        WeightsError: it is of no such network.
+    """
+    try:
+        names = ("fine_enter", "middle_enter", "coarse_enter")
+        fine, middle, coarse = (len(state[f"{name}.weight"]) for name in names)
+        with torch.random.fork_rng(devices=()):  # First values are drawn, and of no use.
+            network = Refiner((fine, middle, coarse))
+        network.load_state_dict({key: value.float() for key, value in state.items()})
+    except (KeyError, RuntimeError) as error:
+        sentence = " ".join(str(error).split())[:200]
+        raise WeightsError(f"the weights are of no refiner: {sentence}") from error
+    return network.eval().requires_grad_(False)
+
+
+def bundled() -> Refiner:
+    """The network that comes with the package.
+
+    Raises:
+        WeightsError: it is missing, damaged, or of another `petit`.
+    """
+    return build(zoo.load_decoder("refiner"))
+
+
+def _twice(h: Tensor) -> Tensor:
+    """Every position twice along both sides."""
+    return F.interpolate(h, scale_factor=2.0)

@@ -1,0 +1,85 @@
+"""What is missed of a style: which part of each activation makes Gram matrices differ.
+
+‖M (G − G') Mᵀ‖² / ‖M G' Mᵀ‖² is the distance of Gram matrices at a layer (Gatys, Ecker and Bethge,
+CVPR 2016, equations 3 to 5, made relative), M the metric of the network. Its gradient at an
+activation f of n is 4/n · E f / ‖M G' Mᵀ‖ with E = A (G − G') A / ‖M G' Mᵀ‖ and A = Mᵀ M: one
+matrix for the whole picture, whichever tile f lies in.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+FLOOR = 0.005
+"""A distance that is small; what is missed is not blown up where it is below."""
+
+
+class Missed(NamedTuple):
+    """What is missed at one layer, of each region or picture.
+
+    Attributes:
+        error: E, (R, C, C), symmetric.
+        far: the distance, (R,).
+        unit: ‖M G' Mᵀ‖, (R,).
+    """
+
+    error: Float[Tensor, "R C C"]
+    far: Float[Tensor, " R"]
+    unit: Float[Tensor, " R"]
+
+
+def missed(
+    own: Float[Tensor, "R C C"], wanted: Float[Tensor, "R C C"], metric: Tensor | None = None
+) -> Missed:
+    """What is missed of the wanted Gram matrices.
+
+    Args:
+        own: G, of what is there.
+        wanted: G'.
+        metric: M, (K, C); None is the identity.
+    """
+    square = torch.eye(own.shape[1]).to(own) if metric is None else (metric.mT @ metric).to(own)
+
+    def size(g: Tensor) -> Tensor:
+        return torch.einsum("rij,rji->r", square @ g, square @ g).clamp_min(0)
+
+    unit = size(wanted).sqrt().clamp_min(1e-6)
+    difference = own - wanted
+    error = square @ difference @ square / unit[:, None, None]
+    return Missed(error, size(difference) / unit.square(), unit)
+
+
+def felt(features: Float[Tensor, "N C h w"], error: Tensor) -> Float[Tensor, "R C h w"]:
+    """E f at every position, in the precision of the activations.
+
+    Args:
+        features: of one picture for all regions, or of as many pictures as there are errors.
+        error: (R, C, C).
+    """
+    count, channels, height, width = features.shape
+    rows = features.permute(0, 2, 3, 1).reshape(count, height * width, channels)
+    out = rows @ error.to(features.dtype)
+    return out.view(-1, height, width, channels).permute(0, 3, 1, 2)
+
+
+def slopes(known: list[Missed], strides: list[int]) -> list[Float[Tensor, " R"]]:
+    """What each layer's E f is multiplied by in the gradient of √distance, for all pixels together.
+
+    The distance S is the mean over layers. Its gradient, times the number of values of the picture
+    and over √(S + `FLOOR`), does not depend on the size of the picture, and is small only where
+    little is missed. With L layers, and n positions of stride² pixels each, 3 · stride² · n values:
+
+        4/L · 3 · stride² / (‖M G' Mᵀ‖ · √(S + FLOOR))
+
+    Args:
+        known: at each layer.
+        strides: pixels along a side of a position, of each layer.
+    """
+    far = torch.stack([each.far for each in known]).mean(0)
+    root = (far + FLOOR).sqrt()
+    return [
+        4 / len(known) * 3 * stride**2 / (each.unit * root)
+        for each, stride in zip(known, strides, strict=True)
+    ]

@@ -1,0 +1,120 @@
+"""The pass after the pass: look at what came out, and move it nearer to the style.
+
+The Gram matrices of the whole are gathered first, and with them the gradient of the style's
+distance is a matter of each place and its surroundings. So a move is made tile by tile as any other
+pass is. Which one, a network says: `impasto.nets.refiner`.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from impasto.core.contract import Box, Frame, Sums
+from impasto.core.tensors import Features, Image
+from impasto.nets.decoder import STATISTICS
+from impasto.nets.refiner import Refiner
+from impasto.nets.vgg import VGG
+from impasto.ops.errors import felt, missed, slopes
+from impasto.ops.stats import moments, second
+from impasto.universal.matching import confined, gathered, radius
+from impasto.universal.palette import MULTIPLE, Palette
+
+_ORIGIN = "origin "
+
+
+class Refining:
+    """One move of a picture that is stylized already.
+
+    Args:
+        network: what to look with.
+        palette: the styles, at `STATISTICS`.
+        refiner: says how to move.
+        alpha: the share of the style in what is asked, see `Universal.alpha`.
+
+    Attributes:
+        margin, multiple: as of a `Pass`.
+        recalls: the content is asked for.
+    """
+
+    multiple = MULTIPLE
+    recalls = True
+
+    def __init__(self, network: VGG, palette: Palette, *, refiner: Refiner, alpha: float) -> None:
+        self.network, self.palette = network, palette
+        self.refiner, self.alpha = refiner, alpha
+        # There and back again.
+        beyond = refiner.margin + 2 * radius(network, STATISTICS)
+        self.margin = -(-beyond // MULTIPLE) * MULTIPLE
+        self._seen: tuple[Frame, Image, Features] | None = None
+
+    def gather(self, frame: Frame, inside: Box) -> Sums:
+        """The sums of the picture's features, and of the content's where they count."""
+        self._seen = None  # Before others take memory.
+        image, features = self._look(frame)
+        # A picture that is one tile is moved next, and need not be looked at again.
+        self._seen = frame, image, features
+        with torch.no_grad():
+            sums = gathered(features, frame, inside)
+            if self.alpha < 1:
+                origin = self.network(_origin(frame), STATISTICS)
+                more = gathered(origin, frame, inside)
+                sums |= {_ORIGIN + tap: value for tap, value in more.items()}
+        return sums
+
+    @torch.no_grad()
+    def change(self, sums: Sums) -> Callable[[Frame], Image]:
+        """Gram matrices as they are and as they should be, and then the network's move."""
+        own = {tap: moments(sums[tap]) for tap in STATISTICS}
+        origin = {tap: moments(sums.get(_ORIGIN + tap, sums[tap])) for tap in STATISTICS}
+        wanted = self.palette.wanted(origin, STATISTICS, alpha=self.alpha)
+        known = [
+            missed(second(own[tap]), wanted[tap], self.network.metric(tap)) for tap in STATISTICS
+        ]
+
+        def changed(frame: Frame) -> Image:
+            seen, self._seen = self._seen, None
+            image, features = (
+                self._look(frame) if seen is None or seen[0] is not frame else seen[1:]
+            )
+            maps = list(features.values())
+            strides = [frame.content.shape[2] // f.shape[2] for f in maps]
+            errors, gradients = list[Tensor](), list[Tensor]()
+            for f, each, slope in zip(maps, known, slopes(known, strides), strict=True):
+                at = felt(f.detach(), each.error)
+                steep = slope.to(at)[:, None, None, None]
+                errors.append(self._joined(at, frame))
+                gradients.append(self._joined(at * steep, frame))
+            gradient = torch.autograd.grad(maps, image, gradients)[0]
+            with torch.no_grad():
+                here = [f.detach() for f in maps]
+                move = self.refiner(image.detach(), _origin(frame), gradient, here, errors)
+                # So that little strength changes little.
+                return confined((frame.content + self.alpha * move).clamp(0, 1), frame)
+
+        return changed
+
+    def _seen_before(self, frame: Frame) -> tuple[Image, Features] | None:
+        seen, self._seen = self._seen, None
+        return None if seen is None or seen[0] is not frame else seen[1:]
+
+    @torch.enable_grad()
+    def _look(self, frame: Frame) -> tuple[Image, Features]:
+        """The picture, and its features, which know the way back.
+
+        A gentle one: what differs by rounding, as tiles do, must not be moved otherwise.
+        """
+        image = frame.content.detach().requires_grad_()
+        return image, self.network(image, STATISTICS, gentle=True)
+
+    def _joined(self, maps: Tensor, frame: Frame) -> Tensor:
+        """One map of those of all regions, (R, C, h, w)."""
+        if len(maps) == 1:
+            return maps
+        places = self.palette.places(frame, stride=frame.content.shape[2] // maps.shape[2])
+        return (maps * places).sum(0, keepdim=True).to(maps.dtype)
+
+
+def _origin(frame: Frame) -> Image:
+    assert frame.origin is not None  # Whoever runs a pass that recalls gives it.
+    return frame.origin
