@@ -58,7 +58,11 @@ def random_weights(monkeypatch, eyes) -> None:
     moves.usual[4:] = 0.3
     moves.leave.weight *= 0.1
     moves.leave.bias *= 0.1
-    monkeypatch.setattr(refiner, "bundled", lambda: copy.deepcopy(moves))
+
+    def bundled(device=None, *, half=False) -> refiner.Refiner:
+        return copy.deepcopy(moves).half() if half else copy.deepcopy(moves)
+
+    monkeypatch.setattr(refiner, "bundled", bundled)
     painter = _painter(generator)
     monkeypatch.setattr(trained, "bundled", lambda: painter)
 

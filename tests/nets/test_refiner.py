@@ -60,7 +60,7 @@ def test_no_move_holds_a_grid_of_two_pixels():
 
 
 def test_sizes_are_told_in_units_of_what_is_usual(random_weights):
-    network, shown = refiner.bundled(), _shown()
+    network, shown = refiner.bundled(torch.device("cpu")), _shown()
     *pictures, features, errors = shown
     before = network(*shown)
     network.usual[:4] *= 2
@@ -71,7 +71,7 @@ def test_sizes_are_told_in_units_of_what_is_usual(random_weights):
 
 
 def test_half_precision_is_nearly_the_same_and_moves_are_float32(random_weights):
-    network, shown = refiner.bundled(), _shown()
+    network, shown = refiner.bundled(torch.device("cpu")), _shown()
     exact = network(*shown)
     rough = network.half()(*shown)
     assert rough.dtype == torch.float32
@@ -79,7 +79,7 @@ def test_half_precision_is_nearly_the_same_and_moves_are_float32(random_weights)
 
 
 def test_a_state_comes_back_and_others_are_refused(random_weights):
-    network = refiner.bundled()
+    network = refiner.bundled(torch.device("cpu"))
     again = build(network.state_dict())
     assert torch.equal(again(*_shown()), network(*_shown()))
     with pytest.raises(WeightsError, match="of no refiner"):
@@ -92,8 +92,9 @@ def test_one_of_another_petit_is_refused(monkeypatch):
     table = zoo.models()
     other = replace(table["petit"], sha256="0" * 64)
     monkeypatch.setattr(zoo, "models", lambda: table | {"petit": other})
+    refiner.bundled.cache_clear()
     with pytest.raises(WeightsError, match="another version of petit"):
-        refiner.bundled()
+        refiner.bundled(torch.device("cpu"))
 
 
 @pytest.mark.parametrize("name", ["adain", "wct"])

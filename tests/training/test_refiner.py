@@ -106,7 +106,7 @@ def test_what_is_trained_is_what_the_method_does(alpha, refining, photos, monkey
         network.weight.data = 0.1 * torch.randn(network.weight.shape, generator=generator)
     refining.decoder.missed.fill_(0.5)
     monkeypatch.setattr(decoder, "styled", lambda: copy.deepcopy(refining.decoder))
-    monkeypatch.setattr(refiner, "bundled", lambda: copy.deepcopy(refining.refiner))
+    monkeypatch.setattr(refiner, "bundled", lambda *_, **__: copy.deepcopy(refining.refiner))
     content, style = _pictures(photos, 0), _pictures(photos, 3)
     with torch.no_grad():
         asked = refining.asked(content, style, alpha=alpha)

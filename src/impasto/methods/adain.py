@@ -31,6 +31,7 @@ from impasto.ops.stats import Moments, moments
 from impasto.universal.matching import Matching, confined
 from impasto.universal.method import Universal
 from impasto.universal.palette import Palette
+from impasto.universal.refining import Noted
 
 
 class AdaIN(Universal):
@@ -53,7 +54,7 @@ class AdaIN(Universal):
         def passes(long_side: int) -> list[Pass]:
             palette = self.palette(network, styles, STATISTICS, long_side=long_side)
             painting = _Pass(network, palette, styled=styled, alpha=self.alpha)
-            return [painting, *self.refining(network, palette)]
+            return [painting, *self.refining(network, palette, noted=painting.noted)]
 
         return self.painter(passes, generator=generator)
 
@@ -71,11 +72,11 @@ class _Pass(Matching):
             rough=True,
         )
         self.styled, self.alpha = styled, alpha
-        self.styles = _statistics(palette.moments)
+        self.styles, self.noted = _statistics(palette.moments), Noted()
 
     def change(self, sums: Sums) -> Callable[[Frame], Image]:
         """Equation 8 with equation 14's α, then the decoder."""
-        known = {tap: moments(sums[tap]) for tap in STATISTICS}
+        known = self.noted.moments = {tap: moments(sums[tap]) for tap in STATISTICS}
         own = _statistics(known)
         # To blend statistics is to blend features that have them (equation 15).
         wanted = torch.lerp(own, self.palette.mixed(self.styles, regions=len(own)), self.alpha)

@@ -106,7 +106,7 @@ class LearnedOptimizer(nn.Module):
         quarter = self.joined(quarter + F.interpolate(self.up(eighth), scale_factor=2.0))
         half = half + F.interpolate(self.higher(quarter), scale_factor=2.0)
         out = self.leave(F.gelu(self.last(F.gelu(half)))).float()
-        return MOVE * without_grid(F.pixel_shuffle(out, 2))[:, :, :height, :width]
+        return MOVE * F.pixel_shuffle(without_grid(out), 2)[:, :, :height, :width]
 
 
 class Leading:
@@ -171,32 +171,32 @@ def _bundled(device: torch.device, half: bool) -> LearnedOptimizer:
     return network.bfloat16() if half else network
 
 
-def without_grid(x: Pictures) -> Pictures:
-    """The pictures without what is the same in every cell of 2 x 2, round about each.
+def without_grid(cells: Float[Tensor, "N D h w"]) -> Float[Tensor, "N D h w"]:
+    """Maps without what is the same in every cell of 2 x 2 pixels, round about each.
 
     Each place of a cell has an output of its own, so a network can give it a brightness of its own
     as well (Odena, Dumoulin and Olah, "Deconvolution and Checkerboard Artifacts", Distill 2016).
+    That is found by a binomial window, which sees nothing of what is smooth.
+
+    Args:
+        cells: what `pixel_shuffle` is to make a picture of, the four places of a cell for each
+            colour, so D = 4 C.
     """
-    edge = WINDOW // 2 - 1
-    padded = F.pad(x, (edge, edge, edge, edge), mode="reflect").flatten(0, 1)[:, None]
-    # Channel by channel, how strong each grating is; then the gratings, place by place.
-    strength = F.conv2d(padded, _gratings().to(x), stride=2)
-    signs = torch.tensor([[1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]).to(x)
-    grid = F.pixel_shuffle(torch.einsum("nghw,gp->nphw", strength, signs), 2)
-    return x - grid.view_as(x)
+    count, depth, height, width = cells.shape
+    windows, place = _windows().to(cells), torch.arange(depth, device=cells.device) % 4
+    edge = WINDOW // 4
+    own = F.pad(cells, (edge, edge, edge, edge), mode="replicate")
+    own = F.conv2d(own, windows[place // 2].view(depth, 1, -1, 1), groups=depth)
+    own = F.conv2d(own, windows[place % 2].view(depth, 1, 1, -1), groups=depth)
+    own = own.view(count, -1, 4, height, width)
+    return cells - (own - own.mean(2, keepdim=True)).view_as(cells)
 
 
 @cache
-def _gratings() -> Tensor:
-    """Windows that find gratings of two pixels, across, down and both: (3, 1, W, W).
-
-    They are binomial, with signs that alternate: so they see nothing of what is smooth.
-    """
-    low = torch.tensor([float(comb(WINDOW - 1, k)) for k in range(WINDOW)]) / 2 ** (WINDOW - 1)
-    # A cell's first pixel lies at an even place of the window.
-    high = low * (-1.0) ** torch.arange(WINDOW)
-    pairs = [(low, high), (high, low), (high, high)]
-    return torch.stack([torch.outer(down, across) for down, across in pairs])[:, None]
+def _windows() -> Tensor:
+    """How much the first pixels of cells count along a side, and the second: (2, 7)."""
+    window = torch.tensor([float(comb(WINDOW - 1, k)) for k in range(WINDOW)])
+    return window.view(-1, 2).mT / 2 ** (WINDOW - 2)
 
 
 def silent(conv: nn.Conv2d) -> nn.Conv2d:

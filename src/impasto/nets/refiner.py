@@ -11,6 +11,7 @@ How it was trained, together with the decoder whose pictures it sees: `impasto.t
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import torch
 from jaxtyping import Float
@@ -56,7 +57,7 @@ class Refiner(nn.Module):
         self.middle = nn.Sequential(Block(middle), Block(middle))
         self.middle_up = nn.Conv2d(middle, fine, 1)
         self.fine_enter = nn.Conv2d(2 * second, fine, 1)
-        self.finest_enter = nn.Conv2d(4 * 2 * first, fine, 1)
+        self.finest_enter = nn.Conv2d(2 * first, fine, 2, stride=2)
         self.enter = nn.Conv2d(9, fine, 6, stride=2, padding=2)
         self.fine = Block(fine)
         self.leave = silent(nn.Conv2d(fine, 12, 3, padding=1))
@@ -85,11 +86,10 @@ class Refiner(nn.Module):
         middle = self.middle_enter(third) + _twice(self.coarse_up(coarse))
         middle = F.gelu(self.middle(middle))
         seen = torch.cat([image - 0.5, content - image, gradient / GRADIENT], 1)
-        finest = F.pixel_unshuffle(first, 2).contiguous(memory_format=torch.channels_last)
-        fine = self.fine_enter(second) + _twice(self.middle_up(middle)) + self.finest_enter(finest)
+        fine = self.fine_enter(second) + _twice(self.middle_up(middle)) + self.finest_enter(first)
         fine = fine + self.enter(seen.to(dtype, memory_format=torch.channels_last))
         out = self.leave(F.gelu(self.fine(F.gelu(fine)))).float()
-        return MOVE * without_grid(F.pixel_shuffle(out, 2))
+        return MOVE * F.pixel_shuffle(without_grid(out), 2)
 
     def half(self) -> "Refiner":
         """This network in bfloat16, in place; the move is float32 still."""
@@ -114,13 +114,19 @@ def build(state: Mapping[str, Tensor]) -> Refiner:
     return network.eval().requires_grad_(False)
 
 
-def bundled() -> Refiner:
-    """The network that comes with the package.
+@cache
+def bundled(device: torch.device, *, half: bool = False) -> Refiner:
+    """The network that comes with the package; it is loaded once, for it is asked for every style.
+
+    Args:
+        device: where it is to calculate.
+        half: in bfloat16.
 
     Raises:
         WeightsError: it is missing, damaged, or of another `petit`.
     """
-    return build(zoo.load_decoder("refiner"))
+    network = build(zoo.load_decoder("refiner")).to(device)
+    return network.half() if half else network
 
 
 def _twice(h: Tensor) -> Tensor:

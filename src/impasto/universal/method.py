@@ -21,7 +21,7 @@ from impasto.ops.stats import Moments
 from impasto.tiles import whole
 from impasto.universal.matching import confined
 from impasto.universal.palette import Palette, device_of, fits, known, scaled
-from impasto.universal.refining import Refining
+from impasto.universal.refining import Noted, Refining
 
 LONGEST = 1024
 """In a result longer than this, strokes are as large as in one of this long side: the network sees
@@ -113,29 +113,36 @@ class Universal(Options):
             },
         )
 
-    def refining(self, network: VGG, palette: "Palette") -> list[Pass]:
+    def refining(
+        self, network: VGG, palette: "Palette", *, noted: Noted | None = None
+    ) -> list[Pass]:
         """The passes behind a method's own.
 
         Args:
             network: what to look with.
             palette: the styles, at `decoder.STATISTICS` at least.
+            noted: where the method's own passes say what they have gathered of the content.
 
         Raises:
             WeightsError: the weights cannot be had.
         """
         if not self.refine:
             return []
-        moves = self.placed(refiner.bundled(), network.input.weight.device)
+        device = network.input.weight.device
+        moves = refiner.bundled(device, half=self._half(device))
         return [
-            Refining(network, palette, refiner=moves, alpha=self.alpha) for _ in range(self.refine)
+            Refining(network, palette, refiner=moves, alpha=self.alpha, noted=noted or Noted())
+            for _ in range(self.refine)
         ]
 
     def placed(self, module: _Module, device: torch.device) -> _Module:
         """A network on its device, in the precision that is wanted there."""
         module.to(device)
-        if self.precision == "bfloat16" or (self.precision == "auto" and bfloat16_is_fast(device)):
-            module.half()
-        return module
+        return module.half() if self._half(device) else module
+
+    def _half(self, device: torch.device) -> bool:
+        auto = self.precision == "auto" and bfloat16_is_fast(device)
+        return auto or self.precision == "bfloat16"
 
     def painter(
         self, build: Callable[[int], Sequence[Pass]], *, generator: torch.Generator

@@ -5,7 +5,8 @@ distance is a matter of each place and its surroundings. So a move is made tile 
 pass is. Which one, a network says: `impasto.nets.refiner`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -16,11 +17,18 @@ from impasto.nets.decoder import STATISTICS
 from impasto.nets.refiner import Refiner
 from impasto.nets.vgg import VGG
 from impasto.ops.errors import felt, missed, slopes
-from impasto.ops.stats import moments, second
+from impasto.ops.stats import Moments, moments, second
 from impasto.universal.matching import confined, gathered, radius
 from impasto.universal.palette import MULTIPLE, Palette
 
 _ORIGIN = "origin "
+
+
+@dataclass
+class Noted:
+    """What an earlier pass has gathered of the content: its moments at `STATISTICS`, if any has."""
+
+    moments: Mapping[str, Moments] = field(default_factory=dict)
 
 
 class Refining:
@@ -31,6 +39,7 @@ class Refining:
         palette: the styles, at `STATISTICS`.
         refiner: says how to move.
         alpha: the share of the style in what is asked, see `Universal.alpha`.
+        noted: where an earlier pass says what it has gathered.
 
     Attributes:
         margin, multiple: as of a `Pass`.
@@ -40,9 +49,11 @@ class Refining:
     multiple = MULTIPLE
     recalls = True
 
-    def __init__(self, network: VGG, palette: Palette, *, refiner: Refiner, alpha: float) -> None:
+    def __init__(
+        self, network: VGG, palette: Palette, *, refiner: Refiner, alpha: float, noted: Noted
+    ) -> None:
         self.network, self.palette = network, palette
-        self.refiner, self.alpha = refiner, alpha
+        self.refiner, self.alpha, self.noted = refiner, alpha, noted
         # There and back again.
         beyond = refiner.margin + 2 * radius(network, STATISTICS)
         self.margin = -(-beyond // MULTIPLE) * MULTIPLE
@@ -56,7 +67,7 @@ class Refining:
         self._seen = frame, image, features
         with torch.no_grad():
             sums = gathered(features, frame, inside)
-            if self.alpha < 1:
+            if self.alpha < 1 and not self.noted.moments:
                 origin = self.network(_origin(frame), STATISTICS)
                 more = gathered(origin, frame, inside)
                 sums |= {_ORIGIN + tap: value for tap, value in more.items()}
@@ -66,7 +77,10 @@ class Refining:
     def change(self, sums: Sums) -> Callable[[Frame], Image]:
         """Gram matrices as they are and as they should be, and then the network's move."""
         own = {tap: moments(sums[tap]) for tap in STATISTICS}
-        origin = {tap: moments(sums.get(_ORIGIN + tap, sums[tap])) for tap in STATISTICS}
+        # At full strength nothing is asked that depends on the content.
+        origin = self.noted.moments or {
+            tap: moments(sums.get(_ORIGIN + tap, sums[tap])) for tap in STATISTICS
+        }
         wanted = self.palette.wanted(origin, STATISTICS, alpha=self.alpha)
         known = [
             missed(second(own[tap]), wanted[tap], self.network.metric(tap)) for tap in STATISTICS
