@@ -51,9 +51,9 @@ def random_weights(monkeypatch, eyes) -> None:
     monkeypatch.setattr(zoo, "load", lambda *_, **__: copy.deepcopy(eyes))
     monkeypatch.setattr(decoder, "decoders", lambda: copy.deepcopy(inverses), raising=False)
     monkeypatch.setattr(decoder, "styled", lambda: copy.deepcopy(one), raising=False)
-    moves = refiner.Refiner().requires_grad_(requires_grad=False)
+    moves, source = refiner.Refiner().requires_grad_(False), torch.Generator().manual_seed(2)
     for parameter in moves.parameters():
-        noise = torch.randn(parameter.shape, generator=generator)
+        noise = torch.randn(parameter.shape, generator=source)
         parameter.copy_(noise * (1 / max(1, parameter[0].numel())) ** 0.5)
     moves.usual[4:] = 0.3
     moves.leave.weight *= 0.1

@@ -281,7 +281,7 @@ def test_a_gentle_gradient_is_that_of_windows_and_of_open_relus():
 def test_a_gentle_gradient_changes_little_where_the_picture_does():
     generator = torch.Generator().manual_seed(0)
     net = VGG(petit.initial_state(generator), pooling="both").requires_grad_(requires_grad=False)
-    image = torch.full((1, 3, 16, 16), 0.5)  # All of a window are nearly its largest.
+    image = torch.full((1, 3, 16, 16), 0.8)  # All of a window are nearly its largest.
     goal = torch.randn((1, 32, 8, 8), generator=generator)
     change = {}
     for gentle in (False, True):

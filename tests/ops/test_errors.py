@@ -4,11 +4,15 @@ import torch
 from torch import Tensor
 
 from impasto.ops.errors import FLOOR, felt, missed, slopes
-from impasto.ops.stats import gram
 
 
 def _draw(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def gram(f: Tensor) -> Tensor:
+    flat = f.flatten(2)
+    return flat @ flat.mT / flat.shape[2]
 
 
 def _far(g: Tensor, wanted: Tensor, metric: Tensor) -> Tensor:

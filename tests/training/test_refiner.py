@@ -116,7 +116,7 @@ def test_what_is_trained_is_what_the_method_does(alpha, refining, photos, monkey
         options = {"strength": 1 - (1 - alpha) ** (1 / 3), "precision": "float32"}
         adain = methods.load("adain")(refine=moves, **options)
         stylizer = adain.prepare([Style(style)], generator=torch.Generator())
-        torch.testing.assert_close(stylizer(Frame(content)), wanted, rtol=0, atol=1e-3)
+        torch.testing.assert_close(stylizer(Frame(content)), wanted, rtol=0, atol=2e-3)
     assert float((moved - made).abs().mean()) > 0.01
 
 
@@ -130,7 +130,7 @@ def test_some_batches_begin_elsewhere(refining):
 
 def test_it_learns_to_lower_the_loss(photos, tmp_path):
     options = {"save_every": 30, "rate": 5e-3, "averaging": 0.8}
-    path = _refine(photos, tmp_path / "run", steps=30, **options)
+    path = _refine(photos, tmp_path / "run", steps=60, **options)
     assert path == tmp_path / "run" / REFINER
     said = json.loads((tmp_path / "run" / "report.json").read_text())
     held = said["held_out"]

@@ -38,7 +38,7 @@ from impasto.training.adain import SHOUT
 from impasto.training.data import Pairs, anywhere, listed, pictures, split
 from impasto.training.distances import seen
 from impasto.training.loop import Course, shipped, train
-from impasto.training.mirrors import autocast, widths
+from impasto.training.mirrors import autocast
 from impasto.training.shelves import DEEP
 
 DECODER, REFINER = "adain.safetensors", "refiner.safetensors"
@@ -142,8 +142,7 @@ class Refining:
             self.decoder = StyledDecoder(zoo.tensors(begin / DECODER)[0])
             self.refiner = refiner.build(zoo.tensors(begin / REFINER)[0]).requires_grad_(True)
         else:
-            state = decoder.initial_styled_state(widths(eyes, 4), torch.Generator().manual_seed(0))
-            self.decoder = StyledDecoder(state | zoo.load_decoder("adain"))
+            self.decoder = decoder.styled().requires_grad_(True)
             with torch.random.fork_rng(devices=()):
                 torch.manual_seed(options.seed)
                 self.refiner = refiner.Refiner()
@@ -303,7 +302,7 @@ class Refining:
         return {}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Take up what `state` gave."""
+        """Nothing."""
 
 
 def drafted(content: Tensor, style: Tensor) -> Tensor:
