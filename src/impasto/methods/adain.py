@@ -39,7 +39,8 @@ class AdaIN(Universal):
 
     def cost(self, task: Task) -> Cost:
         """Fitted to the figures of `python -m benchmarks plan`."""
-        return Cost(40e6 + 330 * task.pixels, 0.3 + 0.7e-6 * task.pixels)
+        more = 1 + self.refine
+        return Cost(40e6 + 850 * task.pixels, 0.3 + more * 0.7e-6 * task.pixels)
 
     def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
         """Load the networks; the styles are measured once for a size of result.

@@ -63,7 +63,8 @@ class WCT(Universal):
 
     def cost(self, task: Task) -> Cost:
         """Fitted to the figures of `python -m benchmarks plan`."""
-        return Cost(40e6 + 430 * task.pixels, 0.4 + 1.8e-6 * task.pixels)
+        seconds = 1.8e-6 + 0.7e-6 * self.refine
+        return Cost(40e6 + 880 * task.pixels, 0.4 + seconds * task.pixels)
 
     def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
         """Load the networks; the styles are measured once for a size of result.

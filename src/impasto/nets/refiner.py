@@ -77,16 +77,17 @@ class Refiner(nn.Module):
             errors: what is missed of the style there, see `impasto.ops.errors.felt`.
         """
         dtype = self.enter.weight.dtype
-        usual = self.usual.to(dtype).split(len(features))
-        first, second, third, fourth = (
-            torch.cat([f.to(dtype) / size, e.to(dtype) / far], 1)
-            for f, e, size, far in zip(features, errors, *usual, strict=True)
-        )
-        coarse = F.gelu(self.coarse(self.coarse_enter(fourth)))
-        middle = self.middle_enter(third) + _twice(self.coarse_up(coarse))
-        middle = F.gelu(self.middle(middle))
+        usual, count = self.usual.to(dtype), len(STATISTICS)
+
+        def both(at: int) -> Tensor:
+            size, far = usual[at], usual[count + at]
+            return torch.cat([features[at].to(dtype) / size, errors[at].to(dtype) / far], 1)
+
+        coarse = F.gelu(self.coarse(self.coarse_enter(both(3))))
+        middle = F.gelu(self.middle(self.middle_enter(both(2)) + _twice(self.coarse_up(coarse))))
+        fine = self.fine_enter(both(1)) + _twice(self.middle_up(middle))
+        fine = fine + self.finest_enter(both(0))
         seen = torch.cat([image - 0.5, content - image, gradient / GRADIENT], 1)
-        fine = self.fine_enter(second) + _twice(self.middle_up(middle)) + self.finest_enter(first)
         fine = fine + self.enter(seen.to(dtype, memory_format=torch.channels_last))
         out = self.leave(F.gelu(self.fine(F.gelu(fine)))).float()
         return MOVE * F.pixel_shuffle(without_grid(out), 2)

@@ -20,7 +20,7 @@ class Missed(NamedTuple):
     """What is missed at one layer, of each region or picture.
 
     Attributes:
-        error: E, (R, C, C), symmetric.
+        error: E, (R, C, C), symmetric, float32.
         far: the distance, (R,).
         unit: ‖M G' Mᵀ‖, (R,).
     """
@@ -48,11 +48,11 @@ def missed(
     unit = size(wanted).sqrt().clamp_min(1e-6)
     difference = own - wanted
     error = square @ difference @ square / unit[:, None, None]
-    return Missed(error, size(difference) / unit.square(), unit)
+    return Missed(error.float(), size(difference) / unit.square(), unit)
 
 
 def felt(features: Float[Tensor, "N C h w"], error: Tensor) -> Float[Tensor, "R C h w"]:
-    """E f at every position, in the precision of the activations.
+    """E f at every position, of the activations' type.
 
     Args:
         features: of one picture for all regions, or of as many pictures as there are errors.
@@ -60,6 +60,7 @@ def felt(features: Float[Tensor, "N C h w"], error: Tensor) -> Float[Tensor, "R 
     """
     count, channels, height, width = features.shape
     rows = features.permute(0, 2, 3, 1).reshape(count, height * width, channels)
+    # Rounded so, tiles nearly always have the very matrix of the whole.
     out = rows @ error.to(features.dtype)
     return out.view(-1, height, width, channels).permute(0, 3, 1, 2)
 

@@ -16,7 +16,7 @@ from impasto.core.tensors import Features, Image
 from impasto.nets.decoder import STATISTICS
 from impasto.nets.refiner import Refiner
 from impasto.nets.vgg import VGG
-from impasto.ops.errors import felt, missed, slopes
+from impasto.ops.errors import Missed, felt, missed, slopes
 from impasto.ops.stats import Moments, moments, second
 from impasto.universal.matching import confined, gathered, radius
 from impasto.universal.palette import MULTIPLE, Palette
@@ -91,22 +91,27 @@ class Refining:
             image, features = (
                 self._look(frame) if seen is None or seen[0] is not frame else seen[1:]
             )
-            maps = list(features.values())
-            strides = [frame.content.shape[2] // f.shape[2] for f in maps]
-            errors, gradients = list[Tensor](), list[Tensor]()
-            for f, each, slope in zip(maps, known, slopes(known, strides), strict=True):
-                at = felt(f.detach(), each.error)
-                steep = slope.to(at)[:, None, None, None]
-                errors.append(self._joined(at, frame))
-                gradients.append(self._joined(at * steep, frame))
-            gradient = torch.autograd.grad(maps, image, gradients)[0]
+            here = [f.detach() for f in features.values()]
+            errors, gradient = self._missed(frame, image, list(features.values()), known)
+            features.clear()
             with torch.no_grad():
-                here = [f.detach() for f in maps]
                 move = self.refiner(image.detach(), _origin(frame), gradient, here, errors)
                 # So that little strength changes little.
                 return confined((frame.content + self.alpha * move).clamp(0, 1), frame)
 
         return changed
+
+    def _missed(
+        self, frame: Frame, image: Image, maps: list[Tensor], known: list[Missed]
+    ) -> tuple[list[Tensor], Image]:
+        """What is missed at each layer, and the gradient of all of it."""
+        strides = [frame.content.shape[2] // f.shape[2] for f in maps]
+        errors, gradients = list[Tensor](), list[Tensor]()
+        for f, each, slope in zip(maps, known, slopes(known, strides), strict=True):
+            at = felt(f.detach(), each.error)
+            errors.append(self._joined(at, frame))
+            gradients.append(self._joined(at * slope.to(at)[:, None, None, None], frame))
+        return errors, torch.autograd.grad(maps, image, gradients)[0]
 
     def _seen_before(self, frame: Frame) -> tuple[Image, Features] | None:
         seen, self._seen = self._seen, None
