@@ -39,8 +39,9 @@ ROW_PIXEL = 12
 
 WHOLE = 2_400_000
 """Pixels up to which one pass over the whole is quicker than tiles and takes about 1.2 GB."""
-SIDES = (1024, 896, 768, 640, 512, 384, 256)
-"""Sides of tiles. Larger ones gain little, smaller ones are mostly surroundings."""
+SIDES = (1024, 896, 768, 640, 576, 512, 384, 256)
+"""Sides of tiles. Larger ones gain little, smaller ones are mostly surroundings. A method whose
+pixels take much may say from which side on it gains nothing: `largest`."""
 
 _UNITS = {"": 1e9, "gb": 1e9, "mb": 1e6}
 
@@ -141,8 +142,8 @@ class Budget:
         Raises:
             RoomError: not even small tiles have room.
         """
-        needed = 0.0
-        for side in (only,) if only else SIDES:
+        needed, largest = 0.0, getattr(self.method, "largest", SIDES[0])
+        for side in (only,) if only else [side for side in SIDES if side <= largest]:
             needed = self.tiled(size, side=side, margin=margin).memory
             if needed <= self.room:
                 return side

@@ -40,11 +40,11 @@ class Refiner(nn.Module):
 
     Attributes:
         usual: usual sizes of the activations at `STATISTICS`, then of the errors there.
-        margin: pixels around a place that decide about its move.
+        margin: pixels around a place that decide about its move, but for less than 1e-6.
     """
 
     usual: Tensor
-    margin = 64
+    margin = 36
 
     def __init__(self, channels: tuple[int, int, int] = CHANNELS) -> None:
         super().__init__()

@@ -34,6 +34,7 @@ class Universal(Options):
     """The options that all universal methods have, and what they do before any content is known."""
 
     regional: ClassVar[bool] = True
+    largest: ClassVar[int] = 576
 
     strength: float = Field(0.5, ge=0, le=1, description="0 returns the content, 1 is all style")
     style_scale: float = Field(
