@@ -207,10 +207,13 @@ class Cost(NamedTuple):
     Attributes:
         memory: bytes by which the process grows.
         seconds: on the machine of the project's figures, see `jobs.calibration`.
+        largest: the side of a tile, in pixels, beyond which nothing is gained but memory lost; None
+            is any.
     """
 
     memory: float
     seconds: float
+    largest: int | None = None
 
 
 @runtime_checkable

@@ -40,8 +40,7 @@ ROW_PIXEL = 12
 WHOLE = 2_400_000
 """Pixels up to which one pass over the whole is quicker than tiles and takes about 1.2 GB."""
 SIDES = (1024, 896, 768, 640, 576, 512, 384, 256)
-"""Sides of tiles. Larger ones gain little, smaller ones are mostly surroundings. A method whose
-pixels take much may say from which side on it gains nothing: `largest`."""
+"""Sides of tiles. Larger ones gain little, smaller ones are mostly surroundings."""
 
 _UNITS = {"": 1e9, "gb": 1e9, "mb": 1e6}
 
@@ -109,11 +108,12 @@ class Budget:
 
     def whole(self, size: tuple[int, int]) -> Cost:
         """Of a picture of this height and width that is done at once."""
-        memory, seconds = self._cost(Task(*size, self.known))
+        cost = self._cost(Task(*size, self.known))
         more = self._larger(size)
         # What is read is freed before it is painted, and that before it is enlarged.
         held = more.memory + (ROW_PIXEL * self.by**2 * size[0] * size[1] if self.by > 1 else 0.0)
-        return Cost(max(memory, float(DECODED * self.decoded), held), seconds + more.seconds)
+        held = max(cost.memory, float(DECODED * self.decoded), held)
+        return Cost(held, cost.seconds + more.seconds)
 
     def tiled(self, size: tuple[int, int], *, side: int, margin: int) -> Cost:
         """Of a picture of this height and width that is done in tiles, see `side`."""
@@ -142,7 +142,7 @@ class Budget:
         Raises:
             RoomError: not even small tiles have room.
         """
-        needed, largest = 0.0, getattr(self.method, "largest", SIDES[0])
+        needed, largest = 0.0, self._cost(Task(*size, self.known, tile=True)).largest or SIDES[0]
         for side in (only,) if only else [side for side in SIDES if side <= largest]:
             needed = self.tiled(size, side=side, margin=margin).memory
             if needed <= self.room:
@@ -177,7 +177,9 @@ class Budget:
         if isinstance(self.method, Costed):
             return self.method.cost(task)
         base, pixel = UNKNOWN
-        return Cost(*(a + b * task.pixels for a, b in zip(base, pixel, strict=True)))
+        return Cost(
+            base.memory + pixel.memory * task.pixels, base.seconds + pixel.seconds * task.pixels
+        )
 
 
 def tiles(size: tuple[int, int], side: int) -> int:

@@ -29,7 +29,7 @@ from impasto.nets.vgg import VGG
 from impasto.ops import errors
 from impasto.ops.stats import Moments, moments
 from impasto.universal.matching import Matching, confined
-from impasto.universal.method import Universal
+from impasto.universal.method import LARGEST, Universal
 from impasto.universal.palette import Palette
 from impasto.universal.refining import Noted
 
@@ -39,8 +39,9 @@ class AdaIN(Universal):
 
     def cost(self, task: Task) -> Cost:
         """Fitted to the figures of `python -m benchmarks plan`."""
-        more = 1 + self.refine
-        return Cost(40e6 + 850 * task.pixels, 0.3 + more * 0.7e-6 * task.pixels)
+        seconds = 0.3 + (1 + self.refine) * 0.7e-6 * task.pixels
+        memory, largest = (850, LARGEST) if self.refine else (330, None)
+        return Cost(40e6 + memory * task.pixels, seconds, largest)
 
     def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
         """Load the networks; the styles are measured once for a size of result.

@@ -42,7 +42,6 @@ class Auto(Options):
     """Choose for me: one pass of a network, and as much of a descent as the quality asks for."""
 
     regional: ClassVar[bool] = True
-    largest: ClassVar[int] = 576
 
     strength: float = Field(0.5, ge=0, le=1, description="0 returns the content, 1 is all texture")
     style_scale: float = Field(

@@ -11,9 +11,10 @@ arXiv 1606.04474, whose section 3.4 descends Gatys' loss so. Departures:
    `impasto.optimize`. How it was trained: `impasto.training.optimizer`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from math import comb
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
@@ -25,6 +26,7 @@ from impasto.core.tensors import Image
 from impasto.nets import zoo
 from impasto.nets.vgg import bfloat16_is_fast
 
+_Any = TypeVar("_Any", bound=nn.Module)
 Pictures = Float[Tensor, "N 3 H W"]
 
 CHANNELS = (32, 48, 48)
@@ -139,15 +141,34 @@ def build(state: Mapping[str, Tensor]) -> LearnedOptimizer:
     Raises:
         WeightsError: it is of no such network.
     """
+    return assembled(LearnedOptimizer, state, ("enter", "down", "deeper"), "learned optimizer")
+
+
+def assembled(
+    kind: Callable[[tuple[int, int, int]], _Any],
+    state: Mapping[str, Tensor],
+    names: tuple[str, str, str],
+    called: str,
+) -> _Any:
+    """A network of a kind with the weights of a state dict, frozen.
+
+    Args:
+        kind: takes the channels of its maps at a half, a quarter and an eighth of the size.
+        state: its weights.
+        names: of convolutions that give these channels.
+        called: for the sentence.
+
+    Raises:
+        WeightsError: the weights are of no such network.
+    """
     try:
-        names = ("enter", "down", "deeper")
         half, quarter, eighth = (len(state[f"{name}.weight"]) for name in names)
         with torch.random.fork_rng(devices=()):  # First values are drawn, and of no use.
-            network = LearnedOptimizer((half, quarter, eighth))
+            network = kind((half, quarter, eighth))
         network.load_state_dict({key: value.float() for key, value in state.items()})
     except (KeyError, RuntimeError) as error:
         sentence = " ".join(str(error).split())[:200]
-        raise WeightsError(f"the weights are of no learned optimizer: {sentence}") from error
+        raise WeightsError(f"the weights are of no {called}: {sentence}") from error
     return network.eval().requires_grad_(False)
 
 

@@ -18,10 +18,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.core.errors import WeightsError
 from impasto.nets import zoo
 from impasto.nets.decoder import STATISTICS
-from impasto.nets.optimizer import MOVE, Block, Pictures, silent, without_grid
+from impasto.nets.optimizer import MOVE, Block, Pictures, assembled, silent, without_grid
 from impasto.nets.petit import WIDTHS
 
 CHANNELS = (24, 40, 64)
@@ -103,16 +102,7 @@ def build(state: Mapping[str, Tensor]) -> Refiner:
     Raises:
         WeightsError: it is of no such network.
     """
-    try:
-        names = ("fine_enter", "middle_enter", "coarse_enter")
-        fine, middle, coarse = (len(state[f"{name}.weight"]) for name in names)
-        with torch.random.fork_rng(devices=()):  # First values are drawn, and of no use.
-            network = Refiner((fine, middle, coarse))
-        network.load_state_dict({key: value.float() for key, value in state.items()})
-    except (KeyError, RuntimeError) as error:
-        sentence = " ".join(str(error).split())[:200]
-        raise WeightsError(f"the weights are of no refiner: {sentence}") from error
-    return network.eval().requires_grad_(False)
+    return assembled(Refiner, state, ("fine_enter", "middle_enter", "coarse_enter"), "refiner")
 
 
 @cache

@@ -19,11 +19,12 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 from torch import Tensor, nn
 
 from impasto.core.errors import MediaError, OptionError, WeightsError
 from impasto.core.progress import Progress, Report, silent
+from impasto.media import image as media
 from impasto.media import plot
 from impasto.training import ranks
 
@@ -159,6 +160,26 @@ def shipped(network: nn.Module) -> dict[str, Tensor]:
         rounded = torch.ldexp((fraction * 2**DIGITS).round() / 2**DIGITS, exponent)
         found[name] = rounded.half().contiguous()
     return found
+
+
+def publish(
+    folder: Path, networks: Mapping[str, nn.Module], said: Mapping[str, Any], *, sheet: Tensor
+) -> None:
+    """Write what a run has come to: weights as they are bundled, `report.json` and a sheet.
+
+    Args:
+        folder: of the run.
+        networks: by the names of their files.
+        said: of the run and of its step, `steps`; it stands in all of the files.
+        sheet: samples, (1, 3, H, W) in [0, 1].
+    """
+    words = {key: json.dumps(value) for key, value in said.items()}
+    for file, network in networks.items():
+        media.write_bytes(folder / file, save(shipped(network), words))
+    media.write_bytes(folder / "report.json", json.dumps(said, indent=2).encode())
+    samples = folder / "samples"
+    samples.mkdir(exist_ok=True)
+    media.write(sheet.cpu(), samples / f"step-{said['steps']:05d}.png")
 
 
 def _board(folder: Path, *, step: int) -> Any:

@@ -6,7 +6,6 @@ from the loss after it, whose gradient the next move needs anyway. So a step cos
 the descents costs; several run side by side, each at another place of its way.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, log
@@ -16,7 +15,6 @@ from typing import Any, cast
 
 import torch
 from pydantic import Field
-from safetensors.torch import save
 from torch import Tensor
 
 from impasto import methods
@@ -24,14 +22,13 @@ from impasto.core.contract import Frame, Style
 from impasto.core.options import Options
 from impasto.core.progress import Report, silent
 from impasto.core.tensors import Image
-from impasto.media import image as media
 from impasto.nets import optimizer, zoo
 from impasto.nets.optimizer import Leading, LearnedOptimizer
 from impasto.nets.vgg import bfloat16_is_fast
 from impasto.ops.resample import resize
 from impasto.optimize import LED, Lead, Objective, descend, detailed
 from impasto.training.data import Pairs, listed, pictures, split
-from impasto.training.loop import Course, shipped, train
+from impasto.training.loop import Course, publish, train
 
 FILE = "optimizer.safetensors"
 EXAM, SHOWN = 12, 4
@@ -250,13 +247,7 @@ class Learning:
             columns.append(torch.cat([content, style, draft, ends[0].clamp(0, 1)], 2))
         judged = {"left": median(led), "left by L-BFGS": median(alone)}
         said = self.provenance | {"steps": step, "held_out": judged}
-        state = shipped(self.network)
-        words = {key: json.dumps(value) for key, value in said.items()}
-        media.write_bytes(self.folder / FILE, save(state, words))
-        media.write_bytes(self.folder / "report.json", json.dumps(said, indent=2).encode())
-        samples = self.folder / "samples"
-        samples.mkdir(exist_ok=True)
-        media.write(torch.cat(columns[:SHOWN], 3).cpu(), samples / f"step-{step:05d}.png")
+        publish(self.folder, {FILE: self.network}, said, sheet=torch.cat(columns[:SHOWN], 3))
 
     def state(self) -> dict[str, Tensor]:
         """The descents that are on their way."""

@@ -10,7 +10,6 @@ learn by gradient descent by gradient descent", NeurIPS 2016. Departures:
 4. In some batches the moves begin at what WCT has painted.
 """
 
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,6 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from pydantic import Field
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from impasto import methods
@@ -28,7 +26,6 @@ from impasto.core.progress import Report, silent
 from impasto.core.tensors import Features
 from impasto.losses.loss import PIXELS
 from impasto.losses.statistics import Grain
-from impasto.media import image as media
 from impasto.nets import decoder, refiner, zoo
 from impasto.nets.decoder import STATISTICS, StyledDecoder, statistics
 from impasto.nets.vgg import VGG, bfloat16_is_fast
@@ -37,7 +34,7 @@ from impasto.ops.stats import gaussian, gram
 from impasto.training.adain import SHOUT
 from impasto.training.data import Pairs, anywhere, listed, pictures, split
 from impasto.training.distances import seen
-from impasto.training.loop import Course, shipped, train
+from impasto.training.loop import Course, publish, train
 from impasto.training.mirrors import autocast
 from impasto.training.shelves import DEEP
 
@@ -289,13 +286,8 @@ class Refining:
         medians = zip(WAYS, torch.tensor(rows).median(0).values.tolist(), strict=True)
         held = {way: {"style": found[0], "content": found[1]} for way, found in medians}
         said = self.provenance | {"steps": step, "held_out": held}
-        words = {key: json.dumps(value) for key, value in said.items()}
-        for file, network in ((DECODER, self.decoder), (REFINER, self.refiner)):
-            media.write_bytes(self.folder / file, save(shipped(network), words))
-        media.write_bytes(self.folder / "report.json", json.dumps(said, indent=2).encode())
-        samples = self.folder / "samples"
-        samples.mkdir(exist_ok=True)
-        media.write(torch.cat(columns[:SHOWN], 3).cpu(), samples / f"step-{step:05d}.png")
+        networks = {DECODER: self.decoder, REFINER: self.refiner}
+        publish(self.folder, networks, said, sheet=torch.cat(columns[:SHOWN], 3))
 
     def state(self) -> dict[str, Tensor]:
         """Nothing: every step begins with other pairs."""

@@ -4,14 +4,12 @@ After Johnson, Alahi and Fei-Fei, ECCV 2016, section 4.3: crops are made half as
 made of them shall look like the crops, to a feature network and in its pixels.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import Field
-from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -23,7 +21,7 @@ from impasto.nets.upscaler import Upscaler
 from impasto.nets.vgg import VGG, bfloat16_is_fast
 from impasto.training.data import Pairs, listed, pictures, split
 from impasto.training.distances import far, psnr, seen
-from impasto.training.loop import Course, shipped, train
+from impasto.training.loop import Course, publish, train
 from impasto.training.sheet import grown
 
 FILE = "upscaler.safetensors"
@@ -126,14 +124,9 @@ class Enlarging:
             "bicubic psnr": float(psnr(bicubic, large).mean()),
         }
         said = self.provenance | {"steps": step, "held_out": judged}
-        state = shipped(self.network)
-        words = {key: json.dumps(value) for key, value in said.items()}
-        media.write_bytes(self.folder / FILE, save(state, words))
-        media.write_bytes(self.folder / "report.json", json.dumps(said, indent=2).encode())
-        samples = self.folder / "samples"
-        samples.mkdir(exist_ok=True)
         rows = [torch.cat(list(x[::SHOWN].clamp(0, 1)), 2) for x in (large, made, bicubic)]
-        media.write(torch.cat(rows, 1)[None].cpu(), samples / f"step-{step:05d}.png")
+        publish(self.folder, {FILE: self.network}, said, sheet=torch.cat(rows, 1)[None])
+        samples = self.folder / "samples"
         media.write(grown(samples, side=self.options.size), self.folder / "samples.png")
 
     def state(self) -> dict[str, Tensor]:

@@ -23,6 +23,8 @@ from impasto.universal.matching import confined
 from impasto.universal.palette import Palette, device_of, fits, known, scaled
 from impasto.universal.refining import Noted, Refining
 
+LARGEST = 576
+"""Side of the largest tile of a pass that refines, in pixels; the way back takes memory."""
 LONGEST = 1024
 """In a result longer than this, strokes are as large as in one of this long side: the network sees
 no larger ones."""
@@ -34,7 +36,6 @@ class Universal(Options):
     """The options that all universal methods have, and what they do before any content is known."""
 
     regional: ClassVar[bool] = True
-    largest: ClassVar[int] = 576
 
     strength: float = Field(0.5, ge=0, le=1, description="0 returns the content, 1 is all style")
     style_scale: float = Field(

@@ -87,10 +87,7 @@ class Refining:
         ]
 
         def changed(frame: Frame) -> Image:
-            seen, self._seen = self._seen, None
-            image, features = (
-                self._look(frame) if seen is None or seen[0] is not frame else seen[1:]
-            )
+            image, features = self._seen_before(frame) or self._look(frame)
             here = [f.detach() for f in features.values()]
             errors, gradient = self._missed(frame, image, list(features.values()), known)
             features.clear()
