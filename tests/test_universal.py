@@ -18,6 +18,7 @@ from impasto.nets import petit, zoo
 from impasto.nets.vgg import VGG
 from impasto.ops.resample import resize
 from impasto.tiles import Held, tiled
+from impasto.universal import refining
 from impasto.universal.matching import confined, radius
 from impasto.universal.method import Universal
 from impasto.universal.palette import Palette, load_style, save_style
@@ -356,10 +357,10 @@ def test_sums_over_tiles_are_those_of_the_whole(
     kind: type[Universal], regions: Sequence[Tensor]
 ) -> None:
     styles = [Style(STYLE), Style(OTHER)]
-    content = draw(256, 320, seed=6)
+    content, origin = draw(256, 320, seed=6), draw(256, 320, seed=7)
     masks = [torch.nn.functional.interpolate(mask, (256, 320)) for mask in regions]
     for each in prepared(kind, styles).passes((256, 320)):
-        whole = each.gather(Frame(content, regions=masks), Box(0, 0, 256, 320))
+        whole = each.gather(Frame(content, regions=masks, origin=origin), Box(0, 0, 256, 320))
         total = dict.fromkeys(whole, 0)
         for top, left in product((0, 128), (0, 160)):
             first, start = max(0, top - each.margin), max(0, left - each.margin)
@@ -372,6 +373,7 @@ def test_sums_over_tiles_are_those_of_the_whole(
                 part,
                 regions=[m[:, :, rows, wide] for m in masks],
                 place=Box(first, start, *part.shape[2:]),
+                origin=origin[:, :, rows, wide],
             )
             part = each.gather(tile, Box(top - first, left - start, 128, 160))
             total = {name: total[name] + part[name] for name in total}
@@ -393,3 +395,33 @@ def test_tiled_is_untiled(kind: type[Universal], strength: float) -> None:
         sources = [Held(mask) for mask in regions]
         tiled(stylizer.passes((202, 235)), Held(content), sink, side=112, regions=sources)
         assert difference(sink.image, stylizer(Frame(content, regions=regions))) < 1e-4
+
+
+@both
+def test_moves_end_where_the_style_is_met(
+    kind: type[Universal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = draw(64, 80, seed=6)
+
+    def painted(enough: float, refine: int) -> tuple[Tensor, int]:
+        monkeypatch.setattr(refining, "ENOUGH", enough)
+        stylizer = prepared(kind, [Style(STYLE)], strength=1.0, refine=refine)
+        out = stylizer(Frame(content))
+        assert isinstance(stylizer, InPasses)
+        first: Any = stylizer.passes((64, 80))[0]
+        # Another picture begins anew.
+        assert torch.equal(stylizer(Frame(content)), out)
+        return out, first.noted.moves
+
+    once, twice, thrice = (painted(0.0, moves) for moves in (1, 2, 3))
+    assert [moves for _, moves in (once, twice, thrice)] == [1, 2, 3]
+    assert difference(once[0], twice[0]) > 1e-3
+    # Where one is enough, the others change nothing.
+    met, moves = painted(1e9, 3)
+    assert moves == 1
+    assert torch.equal(met, once[0])
+    sink = Held(torch.zeros_like(content))
+    stylizer = prepared(kind, [Style(STYLE)], strength=1.0, refine=3)
+    assert isinstance(stylizer, InPasses)
+    tiled(stylizer.passes((64, 80)), Held(content), sink, side=32)
+    assert difference(sink.image, met) < 1e-4

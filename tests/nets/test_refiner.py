@@ -14,6 +14,7 @@ from impasto.nets import petit, refiner, zoo
 from impasto.nets.decoder import STATISTICS
 from impasto.nets.optimizer import MOVE
 from impasto.nets.refiner import Refiner, build
+from impasto.ops.errors import felt
 from impasto.ops.resample import resize
 from impasto.ops.stats import gram
 
@@ -25,11 +26,9 @@ def _draw(*shape: int, seed: int = 0) -> Tensor:
 def _shown(*, size=(32, 48)):
     pictures = [_draw(2, 3, *size, seed=i) for i in range(3)]
     widths = [petit.WIDTHS[tap.replace("relu", "conv")] for tap in STATISTICS]
-    maps = [
-        [_draw(2, w, size[0] >> k, size[1] >> k, seed=10 + k) for k, w in enumerate(widths)]
-        for _ in range(2)
-    ]
-    return *pictures, *maps
+    maps = [_draw(2, w, size[0] >> k, size[1] >> k, seed=10 + k) for k, w in enumerate(widths)]
+    errors = [_draw(2, w, w, seed=20 + k) - 0.5 for k, w in enumerate(widths)]
+    return *pictures, maps, [e + e.mT for e in errors]
 
 
 def _far(method, photo, painting):
@@ -65,9 +64,29 @@ def test_sizes_are_told_in_units_of_what_is_usual(random_weights):
     before = network(*shown)
     network.usual[:4] *= 2
     network.usual[4:] *= 3
-    after = network(*pictures, [2 * f for f in features], [3 * e for e in errors])
+    after = network(*pictures, [2 * f for f in features], [1.5 * e for e in errors])
     torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-6)
     assert (network(*shown) - before).abs().max() > 1e-5
+
+
+def test_activations_and_what_is_missed_are_seen_side_by_side(random_weights):
+    network = refiner.bundled(torch.device("cpu"))
+    *_, features, errors = _shown()
+    for at, name in enumerate(("finest_enter", "fine_enter", "middle_enter", "coarse_enter")):
+        f, e, conv = features[at], errors[at], network.get_submodule(name)
+        both = [f / network.usual[at], felt(f, e) / network.usual[4 + at]]
+        found = network._entered(conv, f, e, at)
+        torch.testing.assert_close(found, conv(torch.cat(both, 1)), rtol=1e-4, atol=1e-4)
+
+
+def test_regions_of_a_picture_are_joined(random_weights):
+    """By halves of maps that are linear in what is missed: it is as one with the mean of that."""
+    network = refiner.bundled(torch.device("cpu"))
+    *pictures, features, errors = _shown()
+    single = [x[:1] for x in pictures], [f[:1] for f in features]
+    joined = network(*single[0], single[1], errors, joined=lambda maps: maps.mean(0, keepdim=True))
+    mean = [e.mean(0, keepdim=True) for e in errors]
+    torch.testing.assert_close(joined, network(*single[0], single[1], mean), rtol=1e-4, atol=1e-6)
 
 
 def test_half_precision_is_nearly_the_same_and_moves_are_float32(random_weights):

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from impasto.ops.errors import FLOOR, felt, missed, slopes
+from impasto.ops.errors import FLOOR, felt, missed, pulling
 
 
 def _draw(*shape: int, seed: int = 0) -> Tensor:
@@ -33,7 +33,7 @@ def test_what_is_felt_is_the_gradient_of_the_distance() -> None:
     torch.testing.assert_close(factor * felt(features, known.error), gradient, rtol=1e-4, atol=1e-7)
 
 
-def test_slopes_make_of_it_the_gradient_of_the_mean_over_layers() -> None:
+def test_what_pulls_is_the_gradient_of_the_mean_over_layers() -> None:
     """Of pictures that are their own features, at two layers of strides 1 and 2."""
     picture = _draw(2, 3, 8, 8)
     goals = [gram(_draw(2, 3, 8, 8, seed=s) + 1) for s in (1, 2)]
@@ -46,8 +46,7 @@ def test_slopes_make_of_it_the_gradient_of_the_mean_over_layers() -> None:
     wanted = wanted * picture[0].numel() / (distance + FLOOR).sqrt().view(2, 1, 1, 1)
     known = [missed(gram(f.detach()), goal) for f, goal in zip(maps, goals, strict=True)]
     pulls = [
-        felt(f.detach(), each.error) * slope.view(2, 1, 1, 1)
-        for f, each, slope in zip(maps, known, slopes(known, [1, 2]), strict=True)
+        felt(f.detach(), matrix) for f, matrix in zip(maps, pulling(known, [1, 2]), strict=True)
     ]
     (found,) = torch.autograd.grad(maps, x, pulls)
     torch.testing.assert_close(found, wanted.detach(), rtol=1e-4, atol=1e-6)

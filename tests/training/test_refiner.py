@@ -11,6 +11,7 @@ from impasto import methods
 from impasto.core.contract import Frame, Style
 from impasto.core.errors import WeightsError
 from impasto.core.options import build
+from impasto.evaluate.metrics import color_transfer
 from impasto.media.image import read
 from impasto.nets import decoder, refiner, zoo
 from impasto.nets.decoder import STATISTICS, StyledDecoder
@@ -18,6 +19,7 @@ from impasto.ops.errors import FLOOR
 from impasto.ops.resample import resize
 from impasto.training import mirrors
 from impasto.training import refiner as recipe
+from impasto.training.asked import LEAST, USUAL, _grain, ask
 from impasto.training.data import Pairs
 from impasto.training.distances import grams
 from impasto.training.refiner import DECODER, REFINER, Refine, Refining, refine
@@ -66,14 +68,14 @@ def _pictures(photos, *names):
 
 def test_what_the_network_is_shown_is_the_gradient_of_the_distance_of_the_style(refining, photos):
     content, style = _pictures(photos, 0, 1), _pictures(photos, 2, 3)
-    asked, eyes = refining.asked(content, style), refining.eyes
+    asked, eyes = ask(refining.eyes, content, style), refining.eyes
     image = torch.lerp(content, style.flip(2), 0.3).requires_grad_()
     goals = grams(eyes, eyes(style, STATISTICS), STATISTICS)
-    far = torch.zeros(2)
-    gently = eyes(image, STATISTICS, gentle=True)
-    for tap, found in grams(eyes, gently, STATISTICS).items():
-        size = goals[tap].square().sum((1, 2))
-        far = far + (found - goals[tap]).square().sum((1, 2)) / size / len(STATISTICS)
+
+    found = grams(eyes, eyes(image, STATISTICS, gentle=True), STATISTICS)
+    squares = [(found[t] - g).square().sum((1, 2)) for t, g in goals.items()]
+    sizes = [g.square().sum((1, 2)) for g in goals.values()]
+    far = sum(s / size for s, size in zip(squares, sizes, strict=True)) / len(STATISTICS)
     (wanted,) = torch.autograd.grad(far.sum(), image)
     wanted = wanted * (image[0].numel() / (far + FLOOR).sqrt().view(-1, 1, 1, 1)).detach()
     known = refining.looked(image, asked)
@@ -81,22 +83,36 @@ def test_what_the_network_is_shown_is_the_gradient_of_the_distance_of_the_style(
     torch.testing.assert_close(known.gradient, wanted, rtol=1e-3, atol=1e-4 * float(wanted.max()))
 
 
-def test_the_slope_is_of_the_logarithm_of_the_loss(refining, photos):
+def test_the_slope_is_of_the_root_of_the_loss(refining, photos):
     content, style = _pictures(photos, 0, 1), _pictures(photos, 2, 3)
     image = content.lerp(style, 0.4) * 1.2 - 0.1
     for same in (False, True):
-        asked = refining.asked(content, content if same else style, alpha=0.7, same=same)
+        asked = ask(refining.eyes, content, content if same else style, alpha=0.7, same=same)
         known = refining.looked(image, asked)
         step = known.slope / known.slope.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
-        ends = [refining.looked(image + by * step, asked).loss.log() for by in (1e-2, -1e-2)]
+        ends = [refining.looked(image + by * step, asked).root for by in (1e-2, -1e-2)]
         slope = (ends[0] - ends[1]) / 2e-2
         torch.testing.assert_close(slope, (known.slope * step).sum((1, 2, 3)), rtol=2e-2, atol=0)
 
 
+def test_the_style_counts_by_what_the_trivial_answers_miss(refining, photos):
+    content, style = _pictures(photos, 0, 1), _pictures(photos, 2, 3)
+    asked = ask(refining.eyes, content, style)
+    pairs = list(zip(content.split(1), style.split(1), strict=True))
+    recolored = torch.cat([color_transfer(*pair) for pair in pairs])
+    answers = [refining.looked(x, asked).style for x in (content, recolored)]
+    torch.testing.assert_close(asked.easy, torch.minimum(*answers))
+    # Of pictures that are both, for little else counts there.
+    refining.options = build(Refine, {"content_weight": 0.0})
+    known = refining.looked(recolored, asked._replace(grain=_grain(recolored)))
+    wanted = known.style * USUAL / asked.easy.clamp_min(LEAST)
+    torch.testing.assert_close(known.root.square(), wanted + FLOOR, rtol=1e-3, atol=0)
+
+
 def test_a_picture_that_is_its_own_style_has_nothing_to_gain(refining, photos):
     content = _pictures(photos, 0, 1)
-    known = refining.looked(content, refining.asked(content, content, same=True))
-    torch.testing.assert_close(known.loss, torch.full((2,), FLOOR), rtol=1e-3, atol=0)
+    known = refining.looked(content, ask(refining.eyes, content, content, same=True))
+    torch.testing.assert_close(known.root, torch.full((2,), FLOOR**0.5), rtol=1e-3, atol=0)
 
 
 @pytest.mark.parametrize("alpha", [1.0, 0.7])
@@ -109,7 +125,7 @@ def test_what_is_trained_is_what_the_method_does(alpha, refining, photos, monkey
     monkeypatch.setattr(refiner, "bundled", lambda *_, **__: copy.deepcopy(refining.refiner))
     content, style = _pictures(photos, 0), _pictures(photos, 3)
     with torch.no_grad():
-        asked = refining.asked(content, style, alpha=alpha)
+        asked = ask(refining.eyes, content, style, alpha=alpha)
         made = refining._painted(asked).clamp(0, 1)
         moved = made + refining._move(made, asked, refining.looked(made, asked))
     for moves, wanted in enumerate((made, moved.clamp(0, 1))):

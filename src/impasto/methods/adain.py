@@ -29,7 +29,7 @@ from impasto.nets.vgg import VGG
 from impasto.ops import errors
 from impasto.ops.stats import Moments, moments
 from impasto.universal.matching import Matching, confined
-from impasto.universal.method import LARGEST, Universal
+from impasto.universal.method import LARGEST, USUAL, Universal
 from impasto.universal.palette import Palette
 from impasto.universal.refining import Noted
 
@@ -39,7 +39,7 @@ class AdaIN(Universal):
 
     def cost(self, task: Task) -> Cost:
         """Fitted to the figures of `python -m benchmarks plan`."""
-        seconds = 0.3 + (1 + self.refine) * 0.7e-6 * task.pixels
+        seconds = 0.3 + (1 + min(self.refine, USUAL)) * 0.7e-6 * task.pixels
         memory, largest = (850, LARGEST) if self.refine else (330, None)
         return Cost(40e6 + memory * task.pixels, seconds, largest)
 
@@ -78,7 +78,8 @@ class _Pass(Matching):
 
     def change(self, sums: Sums) -> Callable[[Frame], Image]:
         """Equation 8 with equation 14's α, then the decoder."""
-        known = self.noted.moments = {tap: moments(sums[tap]) for tap in STATISTICS}
+        known = {tap: moments(sums[tap]) for tap in STATISTICS}
+        self.noted.begin(known)
         own = _statistics(known)
         # To blend statistics is to blend features that have them (equation 15).
         wanted = torch.lerp(own, self.palette.mixed(self.styles, regions=len(own)), self.alpha)

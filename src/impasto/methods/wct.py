@@ -35,8 +35,9 @@ from impasto.nets.decoder import LEVELS, RETURNED, STATISTICS, Decoder
 from impasto.nets.vgg import VGG
 from impasto.ops.stats import Moments, moments, partway, transport
 from impasto.universal.matching import Matching, confined
-from impasto.universal.method import LARGEST, Universal
+from impasto.universal.method import LARGEST, USUAL, Universal
 from impasto.universal.palette import Palette
+from impasto.universal.refining import Noted
 
 
 class WCT(Universal):
@@ -63,7 +64,7 @@ class WCT(Universal):
 
     def cost(self, task: Task) -> Cost:
         """Fitted to the figures of `python -m benchmarks plan`."""
-        seconds = 0.4 + (1.8e-6 + 0.7e-6 * self.refine) * task.pixels
+        seconds = 0.4 + (1.8e-6 + 0.7e-6 * min(self.refine, USUAL)) * task.pixels
         memory, largest = (880, LARGEST) if self.refine else (430, None)
         return Cost(40e6 + memory * task.pixels, seconds, largest)
 
@@ -79,8 +80,9 @@ class WCT(Universal):
         inverses = [self.placed(known[tap], network.input.weight.device) for tap in taps]
 
         def passes(long_side: int) -> list[Pass]:
-            seen = list(dict.fromkeys([*taps, *(STATISTICS if self.refine else ())]))
-            palette = self.palette(network, styles, seen, long_side=long_side)
+            gathered = STATISTICS if self.refine else ()
+            seen = list(dict.fromkeys([*taps, *gathered]))
+            palette, noted = self.palette(network, styles, seen, long_side=long_side), Noted()
             matching = [
                 _Pass(
                     network,
@@ -90,10 +92,11 @@ class WCT(Universal):
                     returned=1 - self.alpha * (1 - RETURNED[level]),
                     passes=len(taps),
                     rough=level == self.levels[0],
+                    noting=(noted, gathered) if level == self.levels[0] else None,
                 )
                 for level, inverse in zip(self.levels, inverses, strict=True)
             ]
-            return [*matching, *self.refining(network, palette)]
+            return [*matching, *self.refining(network, palette, noted=noted)]
 
         return self.painter(passes, generator=generator)
 
@@ -109,9 +112,17 @@ class _Pass(Matching):
         returned: float,
         passes: int,
         rough: bool,
+        noting: tuple[Noted, Sequence[str]] | None,
     ) -> None:
-        taps = [inverse.tap]
-        super().__init__(network, palette, taps=taps, kept=taps, beyond=inverse.margin, rough=rough)
+        self.noted, noted_taps = noting or (None, ())
+        super().__init__(
+            network,
+            palette,
+            taps=list(dict.fromkeys([inverse.tap, *noted_taps])),
+            kept=[inverse.tap],
+            beyond=inverse.margin,
+            rough=rough,
+        )
         self.inverse, self.alpha, self.passes = inverse, alpha, passes
         self.returned = returned
         self.styles = palette.moments[inverse.tap]
@@ -119,6 +130,8 @@ class _Pass(Matching):
     def change(self, sums: Sums) -> Callable[[Frame], Image]:
         """Equations 2 and 3, blended with the content by α (equation 4), then the decoder."""
         maps = self._maps(moments(sums[self.inverse.tap]))
+        if self.noted:
+            self.noted.begin({tap: moments(each) for tap, each in sums.items()})
 
         @torch.no_grad()
         def changed(frame: Frame) -> Image:

@@ -5,13 +5,15 @@ After Andrychowicz et al., "Learning to learn by gradient descent by gradient de
 
 1. It is asked once or twice, of a picture that is stylized already, and nothing is taken back.
 2. Beside the gradient it sees where that comes from: the activations of `petit`, and at each place
-   what they have to do with the style that is missed (`impasto.ops.errors`).
+   what they have to do with the style that is missed (`impasto.ops.errors`). That is a matter of
+   one matrix, so it is folded into the weights that see it.
 
 How it was trained, together with the decoder whose pictures it sees: `impasto.training.refiner`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -29,6 +31,12 @@ GRADIENT = 30.0
 """A usual size of the gradient that it is shown."""
 
 Maps = Sequence[Float[Tensor, "N _ _ _"]]
+Matrices = Sequence[Float[Tensor, "R _ _"]]
+
+
+def nothing_to_join(maps: Tensor) -> Tensor:
+    """Where every picture has a map of its own."""
+    return maps
 
 
 class Refiner(nn.Module):
@@ -64,7 +72,14 @@ class Refiner(nn.Module):
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def forward(
-        self, image: Pictures, content: Pictures, gradient: Pictures, features: Maps, errors: Maps
+        self,
+        image: Pictures,
+        content: Pictures,
+        gradient: Pictures,
+        features: Maps,
+        errors: Matrices,
+        *,
+        joined: Callable[[Tensor], Tensor] = nothing_to_join,
     ) -> Pictures:
         """How the picture should move, (N, 3, H, W), float32.
 
@@ -73,23 +88,37 @@ class Refiner(nn.Module):
             content: what it was made of.
             gradient: of what is missed of the style, see `impasto.ops.errors.slopes`.
             features: activations of the picture at `STATISTICS`.
-            errors: what is missed of the style there, see `impasto.ops.errors.felt`.
+            errors: the matrices of what is missed of the style there, see `impasto.ops.errors`: of
+                each picture, or of each region of a single one.
+            joined: makes one map (1, C, h, w) of those of regions.
         """
         dtype = self.enter.weight.dtype
-        usual, count = self.usual.to(dtype), len(STATISTICS)
 
-        def both(at: int) -> Tensor:
-            size, far = usual[at], usual[count + at]
-            return torch.cat([features[at].to(dtype) / size, errors[at].to(dtype) / far], 1)
+        def seen(name: str, at: int) -> Tensor:
+            f, conv = features[at].to(dtype), self.get_submodule(name)
+            return joined(self._entered(cast("nn.Conv2d", conv), f, errors[at], at))
 
-        coarse = F.gelu(self.coarse(self.coarse_enter(both(3))))
-        middle = F.gelu(self.middle(self.middle_enter(both(2)) + _twice(self.coarse_up(coarse))))
-        fine = self.fine_enter(both(1)) + _twice(self.middle_up(middle))
-        fine = fine + self.finest_enter(both(0))
-        seen = torch.cat([image - 0.5, content - image, gradient / GRADIENT], 1)
-        fine = fine + self.enter(seen.to(dtype, memory_format=torch.channels_last))
+        coarse = F.gelu(self.coarse(seen("coarse_enter", 3)))
+        middle = seen("middle_enter", 2) + _twice(self.coarse_up(coarse))
+        middle = F.gelu(self.middle(middle))
+        fine = seen("fine_enter", 1) + _twice(self.middle_up(middle)) + seen("finest_enter", 0)
+        content = content.contiguous(memory_format=torch.channels_last)
+        shown = (image - 0.5, content - image, gradient / GRADIENT)
+        fine = fine + self.enter(torch.cat([x.to(dtype) for x in shown], 1))
         out = self.leave(F.gelu(self.fine(F.gelu(fine)))).float()
         return MOVE * F.pixel_shuffle(without_grid(out), 2)
+
+    def _entered(self, conv: nn.Conv2d, features: Tensor, errors: Tensor, at: int) -> Tensor:
+        """A convolution of f and E f side by side, which is one of f: a map for each E."""
+        seen, missed = conv.weight.float().chunk(2, 1)
+        usual, far = self.usual[at], self.usual[len(STATISTICS) + at]
+        weights = seen / usual + torch.einsum("kchw,rcd->rkdhw", missed, errors / far)
+        weights = weights.to(features.dtype)
+        maps = [
+            F.conv2d(f, weight, conv.bias, conv.stride)
+            for f, weight in zip(_all(features.split(1), len(errors)), weights, strict=True)
+        ]
+        return maps[0] if len(maps) == 1 else torch.cat(maps)
 
     def half(self) -> "Refiner":
         """This network in bfloat16, in place; the move is float32 still."""
@@ -118,6 +147,11 @@ def bundled(device: torch.device, *, half: bool = False) -> Refiner:
     """
     network = build(zoo.load_decoder("refiner")).to(device)
     return network.half() if half else network
+
+
+def _all(pictures: Sequence[Tensor], count: int) -> Sequence[Tensor]:
+    """So many pictures: one is there for all."""
+    return [pictures[0]] * count if len(pictures) == 1 else pictures
 
 
 def _twice(h: Tensor) -> Tensor:

@@ -185,7 +185,7 @@ class _Seen(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None, None]:
         (out, weight), (gradient,) = ctx.saved_tensors, gradients
         if ctx.gentle:
-            gradient = gradient * (out * (1 / OPEN)).clamp_(max=1)
+            gradient, weight = gradient * out.clamp(max=OPEN), weight * (1 / OPEN)
         elif out.dtype == torch.bool:
             # Ten times as quick as to choose, or to multiply by truth values.
             gradient = gradient * out.view(torch.uint8)
@@ -223,19 +223,19 @@ class _Halved(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (average, top), window = gradients[0].chunk(2, 1), ctx.window
+        area, scale = math.prod(window), tuple(map(float, window))
+        if not ctx.saved_tensors:
+            spread = F.interpolate((average + top) / area, scale_factor=scale)
+            missing = [whole - half for whole, half in zip(ctx.size, spread.shape, strict=True)]
+            return F.pad(spread, (0, missing[3], 0, missing[2])), None, None
         # Its size and layout are asked for; what it holds is not.
         h = torch.empty(
             ctx.size, dtype=top.dtype, device=top.device, memory_format=torch.channels_last
         )
-        back = torch.ops.aten
-        if ctx.saved_tensors:
-            at = ctx.saved_tensors[0].long()
-            g = back.max_pool2d_with_indices_backward(
-                top, h, window, window, [0, 0], [1, 1], False, at
-            )
-        else:
-            g, average = h.zero_(), average + top
-        spread = F.interpolate(average / math.prod(window), scale_factor=tuple(map(float, window)))
+        g = torch.ops.aten.max_pool2d_with_indices_backward(
+            top, h, window, window, [0, 0], [1, 1], False, ctx.saved_tensors[0].long()
+        )
+        spread = F.interpolate(average / area, scale_factor=scale)
         # Where a side is odd, no window has the last line.
         g[:, :, : spread.shape[2], : spread.shape[3]] += spread
         return g, None, None

@@ -6,6 +6,7 @@ activation f of n is 4/n · E f / ‖M G' Mᵀ‖ with E = A (G − G') A / ‖M
 matrix for the whole picture, whichever tile f lies in.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -42,13 +43,19 @@ def missed(
     """
     square = torch.eye(own.shape[1]).to(own) if metric is None else (metric.mT @ metric).to(own)
 
-    def size(g: Tensor) -> Tensor:
-        return torch.einsum("rij,rji->r", square @ g, square @ g).clamp_min(0)
+    def size(seen: Tensor) -> Tensor:
+        """‖M g Mᵀ‖² of A g."""
+        return (seen * seen.mT).sum((1, 2)).clamp_min(0)
 
-    unit = size(wanted).sqrt().clamp_min(1e-6)
-    difference = own - wanted
-    error = square @ difference @ square / unit[:, None, None]
+    unit = size(square @ wanted).sqrt().clamp_min(1e-6)
+    difference = square @ (own - wanted)
+    error = difference @ square / unit[:, None, None]
     return Missed(error.float(), size(difference) / unit.square(), unit)
+
+
+def total(known: Sequence[Missed]) -> Float[Tensor, " R"]:
+    """The distance S: its mean over layers."""
+    return torch.stack([each.far for each in known]).mean(0)
 
 
 def felt(features: Float[Tensor, "N C h w"], error: Tensor) -> Float[Tensor, "R C h w"]:
@@ -65,22 +72,25 @@ def felt(features: Float[Tensor, "N C h w"], error: Tensor) -> Float[Tensor, "R 
     return out.view(-1, height, width, channels).permute(0, 3, 1, 2)
 
 
-def slopes(known: list[Missed], strides: list[int]) -> list[Float[Tensor, " R"]]:
-    """What each layer's E f is multiplied by in the gradient of √distance, for all pixels together.
+def pulling(known: Sequence[Missed], strides: Sequence[int]) -> list[Float[Tensor, "R C C"]]:
+    """Of each layer a matrix P, so that P f is the gradient of √distance, for all pixels together.
 
     The distance S is the mean over layers. Its gradient, times the number of values of the picture
     and over √(S + `FLOOR`), does not depend on the size of the picture, and is small only where
     little is missed. With L layers, and n positions of stride² pixels each, 3 · stride² · n values:
 
-        4/L · 3 · stride² / (‖M G' Mᵀ‖ · √(S + FLOOR))
+        P = 4/L · 3 · stride² / (‖M G' Mᵀ‖ · √(S + FLOOR)) · E
 
     Args:
         known: at each layer.
         strides: pixels along a side of a position, of each layer.
     """
-    far = torch.stack([each.far for each in known]).mean(0)
-    root = (far + FLOOR).sqrt()
-    return [
+    root = (total(known) + FLOOR).sqrt()
+    slopes = [
         4 / len(known) * 3 * stride**2 / (each.unit * root)
         for each, stride in zip(known, strides, strict=True)
+    ]
+    return [
+        (slope[:, None, None] * each.error).float()
+        for slope, each in zip(slopes, known, strict=True)
     ]

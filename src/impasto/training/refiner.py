@@ -6,14 +6,15 @@ learn by gradient descent by gradient descent", NeurIPS 2016. Departures:
 1. A move learns from the gradient after it, which the next move needs anyway, and from no later.
 2. The decoder learns from the gradients at its own picture and after each move, as if no move
    depended on it: it may leave to the moves what they do better.
-3. What is descended is the logarithm of the loss, or hard pairs would count for more than others.
+3. What is descended is the root of the loss, in which hard pairs count for more than others but not
+   for all. The style's distance is set against that of the trivial answers, as where it is judged.
 4. In some batches the moves begin at what WCT has painted.
 """
 
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 from pydantic import Field
@@ -23,20 +24,15 @@ from impasto import methods
 from impasto.core.contract import Frame, Style
 from impasto.core.options import Options
 from impasto.core.progress import Report, silent
-from impasto.core.tensors import Features
-from impasto.losses.loss import PIXELS
-from impasto.losses.statistics import Grain
 from impasto.nets import decoder, refiner, zoo
 from impasto.nets.decoder import STATISTICS, StyledDecoder, statistics
 from impasto.nets.vgg import VGG, bfloat16_is_fast
-from impasto.ops.errors import FLOOR, felt, missed, slopes
-from impasto.ops.stats import gaussian, gram
-from impasto.training.adain import SHOUT
+from impasto.ops.errors import felt
+from impasto.ops.stats import gaussian
+from impasto.training.asked import Asked, Known, ask, each, lacking, look
 from impasto.training.data import Pairs, anywhere, listed, pictures, split
-from impasto.training.distances import seen
 from impasto.training.loop import Course, publish, train
 from impasto.training.mirrors import autocast
-from impasto.training.shelves import DEEP
 
 DECODER, REFINER = "adain.safetensors", "refiner.safetensors"
 EXAM, SHOWN, MEASURED = 16, 4, 6
@@ -46,10 +42,7 @@ WAYS, PULLS = ("pass", "one move", "two moves"), (0.4, 1.0, 0.3)
 pictures are moved once."""
 WEAKER, WEAKEST = 0.25, 0.2
 """Share of batches that keep a part of the content, and the least share of the style in these."""
-GRAIN, OUTSIDE, RETURNED = 0.1, 10.0, 20.0
-"""Weights of the pixels' grain, of values beyond black and white, and, where the style is the
-content itself, of the squared error of pixels."""
-WILD, LONGEST = 3.0, 0.3
+WILD, LONGEST = 1.7, 0.07
 """Where a loss grows so many times by one move, there is no second. And a gradient counts no more
 than one of this length, or a single pair could undo the rest."""
 
@@ -63,50 +56,12 @@ class Refine(Options):
     rate: float = Field(5e-4, gt=0, description="peak learning rate of AdamW")
     decoder_rate: float = Field(0.4, gt=0, description="share of the rate for the decoder")
     paintings_share: float = Field(0.7, ge=0, le=1, description="share of paintings among styles")
-    content_weight: float = Field(0.18, ge=0, description="weight of the content loss")
+    content_weight: float = Field(0.14, ge=0, description="weight of the content loss")
     same_share: float = Field(0.08, ge=0, le=1, description="share of pictures in their own style")
     wct_share: float = Field(0.12, ge=0, le=1, description="share of batches that begin with WCT")
     averaging: float = Field(0.997, ge=0, lt=1, description="decay of the average over weights")
     save_every: int = Field(500, ge=1, description="steps between two checkpoints with samples")
     seed: int = Field(0, ge=0, description="seed of crops and first weights")
-
-
-class Asked(NamedTuple):
-    """What is asked of a batch of pictures.
-
-    Attributes:
-        content, style: (N, 3, H, W), and what the eyes see of the styles.
-        alpha, same: the share of the style, and whether that is the content itself.
-        wanted, grain: Gram matrices (N, C, C) at `STATISTICS`, and of the pixels.
-        deep, unit: activations (N, K, h, w) of the content at `DEEP`, and their size (N,).
-    """
-
-    content: Tensor
-    style: Features
-    alpha: float
-    same: bool
-    wanted: list[Tensor]
-    grain: Tensor
-    deep: Tensor
-    unit: Tensor
-
-
-class Known(NamedTuple):
-    """What is known of a batch of pictures.
-
-    Attributes:
-        features, errors: at `STATISTICS`, see `nets.refiner`.
-        gradient, slope: of the style as the network is shown it; of the loss's logarithm.
-        loss, style, content: (N,); the distances are relative.
-    """
-
-    features: list[Tensor]
-    errors: list[Tensor]
-    gradient: Tensor
-    slope: Tensor
-    loss: Tensor
-    style: Tensor
-    content: Tensor
 
 
 class Refining:
@@ -155,7 +110,7 @@ class Refining:
         for step in range(MEASURED):
             asked, image = self._begun(step)
             known = self.looked(image, asked)
-            maps = (*known.features, *known.errors)
+            maps = (*known.features, *map(felt, known.features, known.errors))
             sizes.append(torch.stack([f.float().square().mean().sqrt() for f in maps]))
         usual = torch.stack(sizes).median(0).values
         self.refiner.usual.copy_(usual)
@@ -164,19 +119,19 @@ class Refining:
             self.decoder.missed.copy_(usual[at])
 
     def losses(self, step: int) -> dict[str, Tensor]:
-        """The mean logarithm of the loss at the beginning, and what each move adds to it."""
+        """The mean root of the loss at the beginning, and what each move adds to it."""
         asked, image = self._begun(step)
         known = self.looked(image, asked)
-        begun, pull = known.loss.log().mean(), PULLS[0] * _clipped(known.slope)
+        begun, pull = known.root.mean(), PULLS[0] * _clipped(known.slope)
         moves, at = {name: torch.zeros_like(begun) for name in ("first", "second")}, image.detach()
         for name, share in zip(moves, PULLS[1:], strict=True):
             move = self._move(at, asked, known)
-            at, before = at + move.detach(), known.loss
+            at, before = at + move.detach(), known.root
             known = self.looked(at, asked)
             after = _clipped(known.slope)
-            moves[name] = _taught(move, after, (known.loss / before).log().mean())
+            moves[name] = _taught(move, after, (known.root - before).mean())
             pull = pull + share * after
-            if not bool((known.loss < WILD * before).all()):
+            if not bool((known.root < WILD * before).all()):
                 break
         return {"begun": _taught(image, pull, begun), **moves}
 
@@ -186,39 +141,33 @@ class Refining:
         content, style = self.pairs.contents(options.batch), self.pairs.styles(options.batch)
         # By the step and not by chance: of several processes all or none teach the decoder.
         if int((step + 1) * options.wct_share) > int(step * options.wct_share):
-            return self.asked(content, style), drafted(content, style)
+            return ask(self.eyes, content, style), drafted(content, style)
         twice, weaker, share = torch.rand(3, generator=self.generator).tolist()
         same = twice < options.same_share
         alpha = WEAKEST + (1 - WEAKEST) * share if weaker < WEAKER else 1.0
-        asked = self.asked(content, content if same else style, alpha=alpha, same=same)
-        return asked, self._painted(asked, at=anywhere(self.generator))
+        at = anywhere(self.generator)
+        asked = ask(self.eyes, content, content if same else style, alpha=alpha, same=same, at=at)
+        return asked, self._painted(asked)
 
-    @torch.no_grad()
-    def asked(
-        self, content: Tensor, style: Tensor, *, alpha: float = 1.0, same: bool = False
-    ) -> Asked:
-        """What is asked of pictures of contents in styles, both (N, 3, H, W)."""
-        own, other = (self.eyes(x, STATISTICS) for x in (content, style))
-        wanted = [torch.lerp(gram(own[tap]), gram(other[tap]), alpha) for tap in STATISTICS]
-        deep = seen(self.eyes, DEEP, own[DEEP])
-        # What is the same everywhere counts little, but a flat content has a size as well.
-        unit = _energy(deep - deep.mean((2, 3), keepdim=True)) + 0.01 * _energy(deep)
-        grain = torch.lerp(_grain(content), _grain(style), alpha)
-        return Asked(content, other, alpha, same, wanted, grain, deep, unit.clamp_min(1e-12))
+    def looked(self, image: Tensor, asked: Asked) -> Known:
+        """What is known of pictures (N, 3, H, W) of which something is asked."""
+        return look(self.eyes, image, asked, content_weight=self.options.content_weight)
 
-    def _painted(self, asked: Asked, *, at: tuple[int, int] = (0, 0)) -> Tensor:
+    def _painted(self, asked: Asked) -> Tensor:
         """What the decoder makes of it, as `methods.adain` does."""
         painter, alpha = self.decoder, asked.alpha
         with torch.no_grad():
-            features = self.eyes(decoder.roughened(asked.content, at=at), STATISTICS)
+            features = asked.own
             own = statistics(features)
             wanted = torch.lerp(own, statistics(asked.style), alpha)
             adapted = painter.adapted(features, own, wanted)
             covariances = {tap: _covariance(features[tap]) for tap in painter.taps}
-            errors: Features = {}
-            for tap, g in painter.grams(covariances, own, wanted).items():
-                goal = torch.lerp(gram(features[tap]), gram(asked.style[tap]), alpha)
-                errors[tap] = felt(adapted[tap], missed(g, goal, self.eyes.metric(tap)).error)
+            grams = painter.grams(covariances, own, wanted)
+            goals = [asked.wanted[STATISTICS.index(tap)] for tap in grams]
+            known = lacking(self.eyes, grams.values(), goals, grams)
+            errors = {
+                tap: felt(adapted[tap], at.error) for tap, at in zip(grams, known, strict=True)
+            }
         told = painter.modulation(wanted)
         with autocast(self.eyes):
             made = painter(adapted, told, errors)
@@ -227,35 +176,6 @@ class Refining:
                 kept = painter(painter.adapted(features, own, own), painter.modulation(own))
             made = made + (1 - alpha) * (asked.content - kept)
         return made
-
-    @torch.enable_grad()
-    def looked(self, image: Tensor, asked: Asked) -> Known:
-        """What is known of pictures (N, 3, H, W) of which something is asked."""
-        x = image.detach().contiguous().requires_grad_()
-        features = self.eyes(x, STATISTICS)
-        content = _energy(seen(self.eyes, DEEP, features[DEEP]) - asked.deep) / asked.unit
-        rest = self.options.content_weight * content / (1 + content / 2)
-        rest = rest + GRAIN * Grain()({PIXELS: x}, asked.grain).clamp_max(SHOUT)
-        rest = rest + OUTSIDE / x[0].numel() * _energy(x - x.clamp(0, 1))
-        if asked.same:
-            rest = rest + RETURNED / x[0].numel() * _energy(x - asked.content)
-        other = torch.autograd.grad(rest.sum(), x, retain_graph=True)[0]
-        maps = [features[tap] for tap in STATISTICS]
-        here = [f.detach() for f in maps]
-        known = [*map(missed, map(gram, here), asked.wanted, map(self.eyes.metric, STATISTICS))]
-        errors = [felt(f, each.error) for f, each in zip(here, known, strict=True)]
-        steep = slopes(known, [x.shape[2] // f.shape[2] for f in here])
-        pulls = [e * _each(slope.to(e)) for e, slope in zip(errors, steep, strict=True)]
-        exact = torch.autograd.grad(maps, x, pulls)[0]
-        # Shown is a gradient that tiles agree on: see `universal.refining`.
-        gently = self.eyes(x, STATISTICS, gentle=True)
-        gradient = torch.autograd.grad([gently[tap] for tap in STATISTICS], x, pulls)[0]
-        style = torch.stack([each.far for each in known]).mean(0)
-        loss = style + rest.detach() + FLOOR
-        # So much larger is that gradient than the distance's.
-        scale = x[0].numel() / (style + FLOOR).sqrt()
-        slope = (exact / _each(scale) + other) / _each(loss)
-        return Known(here, errors, gradient, slope, loss, style, content.detach())
 
     def _move(self, image: Tensor, asked: Asked, known: Known) -> Tensor:
         with autocast(self.eyes):
@@ -273,7 +193,7 @@ class Refining:
         pairs.generator.manual_seed(5)
         for _ in range(EXAM):
             content, style = pairs.contents(1), pairs.laid(pairs.paintings.plain(1))
-            asked = self.asked(content, style)
+            asked = ask(self.eyes, content, style)
             made = [self._painted(asked).clamp(0, 1)]
             known = [self.looked(image, asked) for image in (content, made[0])]
             for _ in PULLS[1:]:
@@ -313,24 +233,11 @@ def _taught(picture: Tensor, pull: Tensor, value: Tensor) -> Tensor:
 
 def _clipped(slope: Tensor) -> Tensor:
     """Gradients no longer than `LONGEST`."""
-    return slope * _each(LONGEST / slope.flatten(1).norm(dim=1).clamp_min(LONGEST))
+    return slope * each(LONGEST / slope.flatten(1).norm(dim=1).clamp_min(LONGEST))
 
 
 def _covariance(features: Tensor) -> Tensor:
     return torch.cat([gaussian(f)[1] for f in features.split(1)])
-
-
-def _grain(x: Tensor) -> Tensor:
-    return torch.stack([Grain().measure({PIXELS: each}) for each in x.split(1)])
-
-
-def _energy(x: Tensor) -> Tensor:
-    return x.square().flatten(1).sum(1)
-
-
-def _each(values: Tensor) -> Tensor:
-    """(N,) as it meets maps (N, C, H, W)."""
-    return values[:, None, None, None]
 
 
 def refine(

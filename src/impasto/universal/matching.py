@@ -43,7 +43,7 @@ class Matching:
         rough: bool,
     ) -> None:
         self.network, self.palette, self.taps, self.kept = network, palette, taps, kept
-        self.margin = -(-(beyond + radius(network, kept)) // MULTIPLE) * MULTIPLE
+        self.margin = -(-(beyond + radius(network, taps)) // MULTIPLE) * MULTIPLE
         self.rough = rough
         self._seen: tuple[Frame, Features] | None = None
 

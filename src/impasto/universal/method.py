@@ -25,6 +25,8 @@ from impasto.universal.refining import Noted, Refining
 
 LARGEST = 576
 """Side of the largest tile of a pass that refines, in pixels; the way back takes memory."""
+MOVES, USUAL = 3, 1.3
+"""How often at most a picture is refined, and how often it usually is."""
 LONGEST = 1024
 """In a result longer than this, strokes are as large as in one of this long side: the network sees
 no larger ones."""
@@ -45,7 +47,7 @@ class Universal(Options):
         "content", description="noise gives the texture of the style alone"
     )
     refine: int = Field(
-        1, ge=0, le=8, description="how often what came out is moved nearer to the style"
+        MOVES, ge=0, le=8, description="how often at most what came out is moved to the style"
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
@@ -115,15 +117,13 @@ class Universal(Options):
             },
         )
 
-    def refining(
-        self, network: VGG, palette: "Palette", *, noted: Noted | None = None
-    ) -> list[Pass]:
+    def refining(self, network: VGG, palette: "Palette", *, noted: Noted) -> list[Pass]:
         """The passes behind a method's own.
 
         Args:
             network: what to look with.
             palette: the styles, at `decoder.STATISTICS` at least.
-            noted: where the method's own passes say what they have gathered of the content.
+            noted: where the method's first pass tells the content's moments.
 
         Raises:
             WeightsError: the weights cannot be had.
@@ -133,7 +133,7 @@ class Universal(Options):
         device = network.input.weight.device
         moves = refiner.bundled(device, half=self._half(device))
         return [
-            Refining(network, palette, refiner=moves, alpha=self.alpha, noted=noted or Noted())
+            Refining(network, palette, refiner=moves, alpha=self.alpha, noted=noted)
             for _ in range(self.refine)
         ]
 

@@ -2,11 +2,13 @@
 
 The Gram matrices of the whole are gathered first, and with them the gradient of the style's
 distance is a matter of each place and its surroundings. So a move is made tile by tile as any other
-pass is. Which one, a network says: `impasto.nets.refiner`.
+pass is. Which one, a network says: `impasto.nets.refiner`. How far the style is missed is known
+then, so most pictures get one move and hard ones more.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,30 +18,43 @@ from impasto.core.tensors import Features, Image
 from impasto.nets.decoder import STATISTICS
 from impasto.nets.refiner import Refiner
 from impasto.nets.vgg import VGG
-from impasto.ops.errors import Missed, felt, missed, slopes
+from impasto.ops.errors import Missed, felt, missed, pulling, total
 from impasto.ops.stats import Moments, moments, second
 from impasto.universal.matching import confined, gathered, radius
 from impasto.universal.palette import MULTIPLE, Palette
 
-_ORIGIN = "origin "
+ENOUGH = 0.06
+"""The distance of the style from which one move is enough."""
 
 
 @dataclass
 class Noted:
-    """What an earlier pass has gathered of the content: its moments at `STATISTICS`, if any has."""
+    """What passes over one picture tell those after them.
+
+    Attributes:
+        moments: of the content, at `STATISTICS`.
+        met: whether the style is met, so that no more moves are needed.
+        moves: how many were made.
+    """
 
     moments: Mapping[str, Moments] = field(default_factory=dict)
+    met: bool = False
+    moves: int = 0
+
+    def begin(self, moments: Mapping[str, Moments]) -> None:
+        """With another picture, of which these are the moments."""
+        self.moments, self.met, self.moves = moments, False, 0
 
 
 class Refining:
-    """One move of a picture that is stylized already.
+    """One move of a picture that is stylized already, or none where the style is met.
 
     Args:
         network: what to look with.
         palette: the styles, at `STATISTICS`.
         refiner: says how to move.
         alpha: the share of the style in what is asked, see `Universal.alpha`.
-        noted: where an earlier pass says what it has gathered.
+        noted: what earlier passes say; the first of all has told the content's moments.
 
     Attributes:
         margin, multiple: as of a `Pass`.
@@ -60,55 +75,59 @@ class Refining:
         self._seen: tuple[Frame, Image, Features] | None = None
 
     def gather(self, frame: Frame, inside: Box) -> Sums:
-        """The sums of the picture's features, and of the content's where they count."""
+        """The sums of the picture's features; nothing where no move is needed."""
         self._seen = None  # Before others take memory.
+        if self.noted.met:
+            return {}
         image, features = self._look(frame)
         # A picture that is one tile is moved next, and need not be looked at again.
         self._seen = frame, image, features
         with torch.no_grad():
-            sums = gathered(features, frame, inside)
-            if self.alpha < 1 and not self.noted.moments:
-                origin = self.network(_origin(frame), STATISTICS)
-                more = gathered(origin, frame, inside)
-                sums |= {_ORIGIN + tap: value for tap, value in more.items()}
-        return sums
+            return gathered(features, frame, inside)
 
     @torch.no_grad()
     def change(self, sums: Sums) -> Callable[[Frame], Image]:
         """Gram matrices as they are and as they should be, and then the network's move."""
+        if not sums:
+            return lambda frame: frame.content
         own = {tap: moments(sums[tap]) for tap in STATISTICS}
-        # At full strength nothing is asked that depends on the content.
-        origin = self.noted.moments or {
-            tap: moments(sums.get(_ORIGIN + tap, sums[tap])) for tap in STATISTICS
-        }
-        wanted = self.palette.wanted(origin, STATISTICS, alpha=self.alpha)
+        wanted = self.palette.wanted(self.noted.moments, STATISTICS, alpha=self.alpha)
         known = [
             missed(second(own[tap]), wanted[tap], self.network.metric(tap)) for tap in STATISTICS
         ]
+        self.noted.met = bool((total(known) < ENOUGH).all())
+        self.noted.moves += 1
 
         def changed(frame: Frame) -> Image:
             image, features = self._seen_before(frame) or self._look(frame)
             here = [f.detach() for f in features.values()]
-            errors, gradient = self._missed(frame, image, list(features.values()), known)
+            gradient = self._gradient(frame, image, list(features.values()), known)
             features.clear()
+            errors = [each.error for each in known]
             with torch.no_grad():
-                move = self.refiner(image.detach(), _origin(frame), gradient, here, errors)
+                move = self.refiner(
+                    image.detach(),
+                    _origin(frame),
+                    gradient,
+                    here,
+                    errors,
+                    joined=partial(self._joined, frame=frame),
+                )
                 # So that little strength changes little.
                 return confined((frame.content + self.alpha * move).clamp(0, 1), frame)
 
         return changed
 
-    def _missed(
+    def _gradient(
         self, frame: Frame, image: Image, maps: list[Tensor], known: list[Missed]
-    ) -> tuple[list[Tensor], Image]:
-        """What is missed at each layer, and the gradient of all of it."""
+    ) -> Image:
+        """The gradient of what is missed at all layers."""
         strides = [frame.content.shape[2] // f.shape[2] for f in maps]
-        errors, gradients = list[Tensor](), list[Tensor]()
-        for f, each, slope in zip(maps, known, slopes(known, strides), strict=True):
-            at = felt(f.detach(), each.error)
-            errors.append(self._joined(at, frame))
-            gradients.append(self._joined(at * slope.to(at)[:, None, None, None], frame))
-        return errors, torch.autograd.grad(maps, image, gradients)[0]
+        pulls = [
+            self._joined(felt(f.detach(), pull), frame)
+            for f, pull in zip(maps, pulling(known, strides), strict=True)
+        ]
+        return torch.autograd.grad(maps, image, pulls)[0]
 
     def _seen_before(self, frame: Frame) -> tuple[Image, Features] | None:
         seen, self._seen = self._seen, None
