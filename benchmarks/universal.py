@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import pyvips
@@ -13,30 +14,52 @@ import torch
 from skimage import data
 from torch import Tensor
 
-from benchmarks.pairs import MORE_CONTENTS, SHARED, judging_network, pairs, picture
+from benchmarks.pairs import (
+    CONTENTS,
+    MORE_CONTENTS,
+    SHARED,
+    STYLES,
+    judging_network,
+    pairs,
+    picture,
+)
 from benchmarks.quality import PICTURES, STRENGTHS, need_shared, verdict
 from benchmarks.speed import process, several, stylize
-from impasto.core.contract import Frame, Style
+from impasto.core.contract import Frame, Style, Stylizer
 from impasto.evaluate.compare import Verdict, summarise
 from impasto.media.image import read, write
 from impasto.methods import load
 from impasto.methods.auto import DESCENTS, LIGHTER, bolder
 from impasto.nets import decoder, zoo
+from impasto.ops.resample import resize
 from impasto.tiles import Held, tiled
 from impasto.training.data import pictures, split
 from impasto.training.distances import psnr
 
 METHODS = ("adain", "wct")
 RUNS = 9
+HARD = {
+    "": (CONTENTS["face"], STYLES["smoker"]),
+    "hard_": (MORE_CONTENTS["ski"], STYLES["scream"]),
+}
+"""Two pairs, by how hard they are."""
 
 
 def stylized(name: str, content, style, **options: object):
     """One picture, from the style's measuring to the end."""
+    return prepared(name, style, **options)(Frame(content))
+
+
+def prepared(name: str, style: Tensor, **options: object) -> Stylizer:
+    """A stylizer whose networks are loaded."""
     torch.set_flush_denormal(True)
-    method = load(name)(**options)
-    return method.prepare([Style(style)], generator=torch.Generator().manual_seed(0))(
-        Frame(content)
-    )
+    generator = torch.Generator().manual_seed(0)
+    return load(name)(**options).prepare([Style(style)], generator=generator)
+
+
+def moved(stylizer: Any, content: Tensor) -> int:
+    """How often the last picture was moved nearer to its style."""
+    return stylizer.passes(tuple(content.shape[2:]))[0].noted.moves
 
 
 def warm(work: Callable[[], object], runs: int = RUNS) -> float:
@@ -51,26 +74,26 @@ def warm(work: Callable[[], object], runs: int = RUNS) -> float:
 
 def first(name: str, content: Tensor, style: Tensor, strength: float) -> Callable[[], object]:
     """Each call is the first with its style, which is looked at too; networks are loaded before."""
-    torch.set_flush_denormal(True)
-    loaded = [
-        load(name)(strength=strength).prepare(
-            [Style(style)], generator=torch.Generator().manual_seed(0)
-        )
-        for _ in range(RUNS + 2)
-    ]
+    loaded = [prepared(name, style, strength=strength) for _ in range(RUNS + 2)]
     return lambda: loaded.pop()(Frame(content))
 
 
 def universal_speed() -> dict[str, object]:
-    """One pass at 512 × 512 with everything loaded, and whole processes."""
+    """At 512 × 512 with everything loaded, and whole processes.
+
+    Of a pair that is moved once, as most are, and of one that is moved as often as any.
+    """
+    need_shared()
     torch.set_num_threads(2)
-    generator = torch.Generator().manual_seed(0)
-    content, style = torch.rand((2, 1, 3, 512, 512), generator=generator)
-    found: dict[str, object] = {
-        f"{name}_512_{at}s": warm(first(name, content, style, strength))
-        for name in METHODS
-        for at, strength in (("", 1.0), ("default_", 0.5))
-    }
+    found = dict[str, object]()
+    for hard, pair in HARD.items():
+        content, style = (resize(picture(each, long_side=512), (512, 512)) for each in pair)
+        for name in METHODS:
+            for at, strength in (("", 1.0), ("default_", 0.5)):
+                stylizer, key = prepared(name, style, strength=strength), f"{name}_512_{at}{hard}"
+                stylizer(Frame(content))
+                found[f"{key}moves"] = moved(stylizer, content)
+                found[f"{key}s"] = warm(first(name, content, style, strength))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for quality in ("draft", "normal", "best"):
@@ -106,15 +129,19 @@ def universal_quality(*, more: bool = True) -> dict[str, object]:
     PICTURES.mkdir(parents=True, exist_ok=True)
     network = judging_network()
     verdicts: dict[str, dict[str, Verdict]] = {method: {} for method in METHODS}
+    moves: dict[str, list[int]] = {method: [] for method in METHODS}
     for name, content, style in pairs(long_side=512, more=more):
         for method in METHODS:
-            out = stylized(method, content, style, strength=1.0)
+            stylizer = prepared(method, style, strength=1.0)
+            out = stylizer(Frame(content))
+            moves[method].append(moved(stylizer, content))
             write(out, PICTURES / f"{method}-{name}.png")
             verdicts[method][name] = verdict(out, content, style, network)
     summaries = {}
     for method, judged in verdicts.items():
         summary = summarise(list(judged.values())).as_dict()
         summary["worst_pair"] = list(judged)[summary["worst_pair"]]
+        summary["moves"] = {str(n): moves[method].count(n) for n in sorted(set(moves[method]))}
         summaries[method] = summary | {"curve": curve(method, network)}
     return {"summary": summaries} | {
         method: {name: asdict(v.result) for name, v in judged.items()}
@@ -140,9 +167,7 @@ def begun(content: Tensor, style: Tensor, quality: str) -> Tensor:
     """What `auto` makes of a pair, begun at a draft of seven tenths of the strength."""
     draft = stylized("adain", content, style, strength=0.35)
     told = {"strength": bolder(0.5, LIGHTER[quality]), **DESCENTS[quality]}
-    method = load("gatys")(**told)
-    stylizer = method.prepare([Style(style)], generator=torch.Generator().manual_seed(0))
-    return stylizer(Frame(content, start=draft))
+    return prepared("gatys", style, **told)(Frame(content, start=draft))
 
 
 def auto_gain() -> dict[str, object]:
@@ -216,8 +241,7 @@ def in_tiles(passes, content):
 def seams(name: str, precision: str) -> dict[str, float]:
     """The largest difference between tiles and the whole, and the share of equal 8-bit values."""
     _, content, style = next(pairs(long_side=1000))
-    method = load(name)(strength=1.0, precision=precision)
-    stylizer = method.prepare([Style(style)], generator=torch.Generator().manual_seed(0))
+    stylizer: Any = prepared(name, style, strength=1.0, precision=precision)
     whole = stylizer(Frame(content))
     parts = in_tiles(stylizer.passes(tuple(content.shape[2:])), content)
     same = (whole.mul(255).round() == parts.mul(255).round()).double().mean()
