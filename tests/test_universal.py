@@ -405,6 +405,7 @@ def test_moves_end_where_the_style_is_met(
 
     def painted(enough: float, refine: int) -> tuple[Tensor, int]:
         monkeypatch.setattr(refining, "ENOUGH", enough)
+        monkeypatch.setattr(refining, "NEAR", enough)
         stylizer = prepared(kind, [Style(STYLE)], strength=1.0, refine=refine)
         out = stylizer(Frame(content))
         assert isinstance(stylizer, InPasses)

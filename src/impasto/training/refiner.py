@@ -56,7 +56,7 @@ class Refine(Options):
     rate: float = Field(5e-4, gt=0, description="peak learning rate of AdamW")
     decoder_rate: float = Field(0.4, gt=0, description="share of the rate for the decoder")
     paintings_share: float = Field(0.7, ge=0, le=1, description="share of paintings among styles")
-    content_weight: float = Field(0.14, ge=0, description="weight of the content loss")
+    content_weight: float = Field(0.1, ge=0, description="weight of the content loss")
     same_share: float = Field(0.08, ge=0, le=1, description="share of pictures in their own style")
     wct_share: float = Field(0.12, ge=0, le=1, description="share of batches that begin with WCT")
     averaging: float = Field(0.997, ge=0, lt=1, description="decay of the average over weights")

@@ -23,8 +23,9 @@ from impasto.ops.stats import Moments, moments, second
 from impasto.universal.matching import confined, gathered, radius
 from impasto.universal.palette import MULTIPLE, Palette
 
-ENOUGH = 0.06
-"""The distance of the style from which one move is enough."""
+ENOUGH, NEAR, FAR = 0.06, 0.03, 0.5
+"""The distance of the style from which one move is enough; where it is not, that from which the
+next is the last. Where the content is nearer to the style than `FAR`, less is as far."""
 
 
 @dataclass
@@ -92,10 +93,9 @@ class Refining:
             return lambda frame: frame.content
         own = {tap: moments(sums[tap]) for tap in STATISTICS}
         wanted = self.palette.wanted(self.noted.moments, STATISTICS, alpha=self.alpha)
-        known = [
-            missed(second(own[tap]), wanted[tap], self.network.metric(tap)) for tap in STATISTICS
-        ]
-        self.noted.met = bool((total(known) < ENOUGH).all())
+        known, begun = (self._missed(each, wanted) for each in (own, self.noted.moments))
+        far = total(known) / (total(begun) / FAR).clamp_max(1)
+        self.noted.met = bool((far < (NEAR if self.noted.moves else ENOUGH)).all())
         self.noted.moves += 1
 
         def changed(frame: Frame) -> Image:
@@ -117,6 +117,11 @@ class Refining:
                 return confined((frame.content + self.alpha * move).clamp(0, 1), frame)
 
         return changed
+
+    def _missed(self, own: Mapping[str, Moments], wanted: Mapping[str, Tensor]) -> list[Missed]:
+        return [
+            missed(second(own[tap]), wanted[tap], self.network.metric(tap)) for tap in STATISTICS
+        ]
 
     def _gradient(
         self, frame: Frame, image: Image, maps: list[Tensor], known: list[Missed]
