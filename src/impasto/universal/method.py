@@ -25,7 +25,7 @@ from impasto.universal.refining import Noted, Refining
 
 LARGEST = 576
 """Side of the largest tile of a pass that refines, in pixels; the way back takes memory."""
-MOVES, USUAL = 5, 1.8
+MOVES, USUAL = 6, 2.2
 """How often at most a picture is refined, and how often it usually is."""
 LONGEST = 1024
 """In a result longer than this, strokes are as large as in one of this long side: the network sees
