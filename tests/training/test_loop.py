@@ -133,6 +133,9 @@ def test_showing_does_not_touch_the_training(tmp_path: Path, drawn: list[Path]):
 def test_weights_are_shipped_with_the_digits_that_bfloat16_has():
     layer = nn.Conv2d(5, 7, 3)
     with torch.no_grad():
+        # None is so small that fp16 has fewer digits for it.
+        layer.weight.copy_(torch.rand((7, 5, 3, 3), generator=torch.Generator().manual_seed(0)))
+        layer.weight.sub_(0.5).add_(layer.weight.sign() * 1e-3)
         layer.bias.copy_(torch.tensor([0.0, 1.0, -1.0, 1 / 3, 100.3, -0.02, 1 - 2**-9]))
     found = shipped(layer)
     assert found.keys() == layer.state_dict().keys()
