@@ -31,6 +31,8 @@ DESCENTS: Mapping[Quality, Mapping[str, Any]] = {
     "best": {"optimizer": "learned", "iterations": 300, "coarsest": 128, "tolerance": 0.03},
 }
 """How Gatys' method descends."""
+DRAFT: Mapping[str, Any] = {"refine": 1}
+"""How AdaIN makes a draft: whatever the pair, it is there as soon."""
 LIGHTER: Mapping[Quality, float] = {"normal": 0.52, "best": 1.0}
 """What the content weighs beside Gatys' method: few steps from the content end nearer to it than
 many, so that there is room for more of the style."""
@@ -55,7 +57,7 @@ class Auto(Options):
         """Of the methods that it asks; fitted to the figures of `python -m benchmarks plan`."""
         if learnt := _learnt(task.known):
             return _method(learnt, {}).cost(task)
-        draft = _method("adain", {"style_scale": self.style_scale}).cost(task)
+        draft = _method("adain", {"style_scale": self.style_scale, **DRAFT}).cost(task)
         if self.quality == "draft" or task.tile:
             return draft
         options = {"style_scale": self.style_scale, **DESCENTS[self.quality]}
@@ -72,7 +74,9 @@ class Auto(Options):
         shared = {"strength": self.strength, "style_scale": self.style_scale}
         if learnt := _learnt([style.measured or {} for style in styles]):
             return _method(learnt, shared).prepare(styles, generator=generator)
-        draft = cache(lambda: _method("adain", shared).prepare(styles, generator=generator))
+        draft = cache(
+            lambda: _method("adain", {**shared, **DRAFT}).prepare(styles, generator=generator)
+        )
         if self.quality == "draft" or any(style.image is None for style in styles):
             return draft()
         told = {**shared, "strength": bolder(self.strength, LIGHTER[self.quality])}
