@@ -17,6 +17,7 @@ from skimage import data
 
 from benchmarks.speed import THREADS
 from impasto.core.contract import Frame, Style
+from impasto.core.machine import quicken
 from impasto.jobs.batch import Item, carry_all
 from impasto.jobs.spec import Job
 from impasto.media.image import read
@@ -61,7 +62,7 @@ def batch() -> dict[str, object]:
 
 def _own(photos: Iterable[Path], style: Path) -> float:
     """Mean seconds of the method for a picture in memory."""
-    torch.set_flush_denormal(True)
+    quicken()
     stylizer = AdaIN().prepare([Style(read(style))], generator=torch.Generator().manual_seed(0))
     frames = [Frame(read(photo)) for photo in photos]
     stylizer(frames[0])

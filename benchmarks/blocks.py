@@ -11,6 +11,7 @@ from torch import nn
 from benchmarks.pairs import SHARED
 from benchmarks.quality import need_shared
 from benchmarks.realtime import SQUARE, eager, photograph, steady
+from impasto.core.machine import quicken
 from impasto.media.image import from_array
 from impasto.nets import engines
 from impasto.nets.export import need
@@ -72,7 +73,7 @@ def blocks() -> dict[str, object]:
     """Milliseconds at 512 x 512, and what is left of the loss after as many steps from nothing."""
     need_shared()
     need(*engines.NEEDS["openvino"], extra="fast")
-    torch.set_flush_denormal(True)
+    quicken()
     precision = "bfloat16" if bfloat16_is_fast(torch.device("cpu")) else "float32"
     kinds = {
         name: _timed(make, precision) | {"loss": _taught(make)} for name, make in KINDS.items()

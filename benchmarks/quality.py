@@ -11,6 +11,7 @@ from torch import Tensor
 from benchmarks.pairs import JUDGE, SHARED, judging_network, pairs
 from impasto.core.contract import Frame, Style
 from impasto.core.errors import WeightsError
+from impasto.core.machine import quicken
 from impasto.evaluate.compare import Verdict, judge, summarise
 from impasto.evaluate.metrics import CONTENT_LAYER, STYLE_LAYERS
 from impasto.media.image import write
@@ -32,7 +33,7 @@ keep differently much of a content can be told apart only where they keep as muc
 
 def stylized(method: Gatys, content: Tensor, style: Tensor) -> Tensor:
     """One picture, always from the same seed."""
-    torch.set_flush_denormal(True)
+    quicken()
     stylizer = method.prepare([Style(style)], generator=torch.Generator().manual_seed(0))
     return stylizer(Frame(content))
 

@@ -11,6 +11,7 @@ from skimage import data
 from torch import Tensor
 from torch.nn import functional as F
 
+from impasto.core.machine import quicken
 from impasto.media.image import from_array
 from impasto.nets import engines, trained
 from impasto.nets.transformer import Paper, Transformer
@@ -39,7 +40,7 @@ def steady(run: Callable[[], object], *, runs: int = RUNS) -> float:
 
 def realtime() -> dict[str, object]:
     """Milliseconds a frame of every engine and precision, and how far each is from torch."""
-    torch.set_flush_denormal(True)
+    quicken()
     torch.set_num_threads(2)
     known = trained.bundled()
     row = known.known(STYLE)[trained.ROW][None]

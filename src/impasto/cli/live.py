@@ -92,7 +92,9 @@ def show(
     """
     import torch
 
-    torch.set_flush_denormal(True)
+    from impasto.core.machine import quicken
+
+    quicken()
     if size < 64:
         raise OptionError(f"size must be a whole number of at least 64; got {size}")
     job = _job(style, method, {**options, "engine": engine})

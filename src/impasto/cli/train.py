@@ -13,6 +13,7 @@ from impasto.cli.flags import Quiet, with_flags
 from impasto.cli.main import STOPPED, say
 from impasto.cli.terminal import bar
 from impasto.core.errors import OptionError
+from impasto.core.machine import quicken
 from impasto.core.options import build
 from impasto.core.progress import Progress, Report
 from impasto.training import ranks
@@ -328,8 +329,7 @@ def _lasting(seconds: float) -> str:
 
 def _run(training: Callable[[Report], Path], *, out: Path, quiet: bool) -> int:
     """Train and name the file with the weights, or say how to go on."""
-    # Threads inherit this from the one that starts them, so it comes before all work.
-    torch.set_flush_denormal(True)
+    quicken()
     try:
         told = not quiet and ranks.rank() == 0
         with bar(quiet=not told) as report:

@@ -13,9 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import torch
-
 from impasto.core.errors import ImpastoError, MediaError, OptionError
+from impasto.core.machine import quicken
 from impasto.core.progress import Progress
 from impasto.jobs.control import built
 from impasto.jobs.perform import Run
@@ -75,8 +74,7 @@ def carry_all(
         overwrite: replace a file that was made otherwise; else such an item fails.
         report: is told of each step.
     """
-    # Threads inherit this from the one that starts them, so it comes before all work.
-    torch.set_flush_denormal(True)
+    quicken()
     with ThreadPoolExecutor(1) as reading, ThreadPoolExecutor(1) as writing:
         batch = _Batch(Prepared(), overwrite, report, writing)
         ahead: deque[tuple[Item, Future[Run | None]]] = deque()

@@ -9,6 +9,7 @@ import torch
 
 from impasto.core.contract import Frame, InPasses
 from impasto.core.errors import OptionError
+from impasto.core.machine import quicken
 from impasto.core.options import build
 from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
@@ -116,7 +117,8 @@ def stylize(
 def perform(job: Job, *, report: Report = silent) -> Image:
     """Carry out a job on this machine; the result is on the CPU.
 
-    Uses a GPU if there is one, and lets this thread treat denormal numbers as zero, for speed.
+    Uses a GPU if there is one. For speed it lets this thread treat denormal numbers as zero, and
+    this process keep up to 0.3 GB of memory that it frees.
 
     Raises:
         ImpastoError: as `stylize`.
@@ -199,8 +201,7 @@ class Run:
         prepared: Prepared | None = None,
         like: Made | None = None,
     ) -> None:
-        # Threads inherit this from the one that starts them, so it comes before all work.
-        torch.set_flush_denormal(True)
+        quicken()
         self.job, self.report, self.like = job, report, like
         job.output.check()
         self.prepared = prepared or Prepared()
