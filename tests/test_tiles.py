@@ -285,6 +285,39 @@ def test_progress_grows_by_cost_and_ends_at_one(normalised):
     assert torch.equal(events[-1].image(), out)
 
 
+@pytest.mark.parametrize("size", [(75, 110), (64, 96)])
+@pytest.mark.parametrize("enough", [0, 1, 2, 3])
+def test_passes_that_turn_out_to_be_needless_are_left_out(tmp_path, size, enough):
+    class Counted(Plain):
+        """Darkens; needed until so many were told their sums."""
+
+        told = 0
+
+        @property
+        def needed(self):
+            return Counted.told < enough
+
+        def gather(self, frame, inside):
+            return {"pixels": torch.tensor(float(inside.height * inside.width))}
+
+        def change(self, sums):
+            Counted.told += 1
+            return lambda frame: frame.content * 0.5
+
+    image, passes, events = noise(1, 3, *size), [Counted() for _ in range(3)], []
+    for run in (
+        lambda: whole(passes, Frame(image), report=events.append),
+        lambda: by_tiles(passes, image, side=32, folder=tmp_path, report=events.append),
+    ):
+        Counted.told = 0
+        events.clear()
+        torch.testing.assert_close(run(), image * 0.5**enough)
+        assert Counted.told == enough
+        done = [event.done for event in events]
+        assert done == sorted(done)
+        assert not enough or done[-1] == pytest.approx(1)
+
+
 def test_nothing_is_written_or_kept_after_a_failure(normalised, tmp_path):
     def stop(progress):
         if progress.done > 0.5:

@@ -5,10 +5,10 @@ whole are gathered in a run of their own, and tiles begin where the network's po
 border of the picture is the border of its tiles, so padding acts there as it does for the whole.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import chain, cycle, islice, pairwise
+from itertools import pairwise
 from math import ceil
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from impasto.core.contract import Box, Frame, Pass, Recalling, Sums
+from impasto.core.contract import Box, Frame, Pass, Recalling, Skippable, Sums
 from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
 
@@ -121,13 +121,17 @@ def whole(passes: Sequence[Pass], frame: Frame, *, report: Report = silent) -> I
     image = frame.content.clone() if not passes else frame.content
     height, width = image.shape[2:]
     course = _Course(report, (height, width), passes=len(passes))
-    for each in passes:
+    for place, each in enumerate(passes):
+        if not _needed(each):
+            continue
         down, across = (_mirrored(side, each.multiple) for side in (height, width))
         parts = (image, *_recalled(each, frame.content), *frame.regions)
         grown = _framed(each, [_picked(part, down, across) for part in parts])
         sums = each.gather(grown, Box(0, 0, len(down), len(across)))
         course.advance("looking", GATHERING * height * width)
-        image = each.change(sums)(grown)[:, :, :height, :width]
+        change = each.change(sums)
+        course.told(passes[place + 1 :])
+        image = change(grown)[:, :, :height, :width]
         course.advance("painting", CHANGING * height * width, image)
     return image
 
@@ -159,18 +163,22 @@ def tiled(
     """
     height, width = source.height, source.width
     course = _Course(report, (height, width), passes=len(passes))
-    if not passes:
-        for top in range(0, height, STRIP):
-            sink.write(source.strip(top, min(STRIP, height - top)))
-        return
     with ExitStack() as stack:
         spools = [stack.enter_context(Spool(height, width, folder=folder)) for _ in passes[1:3]]
-        between = chain(islice(cycle(spools), len(passes) - 1), [None])
         first = source
-        for each, spool in zip(passes, between, strict=False):
-            parts = [source, *_recalled(each, first), *regions]
-            _Work(each, parts, side, device, course).into(spool or sink)
-            source = spool or source
+        for place, each in enumerate(passes):
+            if not _needed(each):
+                continue
+            work = _Work(each, [source, *_recalled(each, first), *regions], side, device, course)
+            change = work.told()
+            if not course.told(passes[place + 1 :]):
+                work.into(sink, change)
+                return
+            spool = spools[source is spools[0]]
+            work.into(spool, change)
+            source = spool
+        for top in range(0, height, STRIP):
+            sink.write(source.strip(top, min(STRIP, height - top)))
 
 
 @dataclass
@@ -180,8 +188,16 @@ class _Course:
     report: Report
     size: tuple[int, int]
     passes: int
+    begun: int = 0
     spent: int = 0
     step: int = 0
+
+    def told(self, rest: Sequence[Pass]) -> int:
+        """A pass was told its sums; how many of those behind it are needed."""
+        self.begun += 1
+        left = sum(map(_needed, rest))
+        self.passes = self.begun + left
+        return left
 
     def advance(self, stage: str, cost: int, image: Image | None = None) -> None:
         self.spent += cost
@@ -210,9 +226,13 @@ class _Work:
     device: torch.device | str
     course: _Course
 
-    def into(self, sink: Sink) -> None:
+    def told(self) -> Callable[[Frame], Image]:
+        """What is to be done with each tile."""
+        return self.each.change(self._gathered())
+
+    def into(self, sink: Sink, change: Callable[[Frame], Image]) -> None:
+        """Do it."""
         width = self.parts[0].width
-        change = self.each.change(self._gathered())
         rows: Tensor | None = None
         for tile in self._tiles():
             top, left, high, wide = tile.inside
@@ -256,6 +276,10 @@ class _Work:
                     Box(top - first, left - start, bottom - top, right - left),
                     Box(top, left, min(bottom, height) - top, min(right, width) - left),
                 )
+
+
+def _needed(each: Pass) -> bool:
+    return not isinstance(each, Skippable) or each.needed
 
 
 def _recalled(each: Pass, first: _Part) -> list[_Part]:

@@ -247,13 +247,11 @@ def test_a_gentle_gradient_is_that_of_windows_and_of_open_relus():
     state = petit.initial_state(generator)
     net = VGG(state, pooling="both").requires_grad_(requires_grad=False)
     image = torch.rand((1, 3, 12, 16), generator=generator)
-    x = image.clone().requires_grad_()
-    found = net(x, ["relu1_1", "relu2_1"], gentle=True)
-    plain = net(image, ["relu1_1", "relu2_1"])
-    for tap, f in plain.items():
-        assert torch.equal(found[tap], f)
-    goal = torch.randn(plain["relu2_1"].shape, generator=generator)
-    (gradient,) = torch.autograd.grad(found["relu2_1"], x, goal)
+    seen = net(image, net.down_to(["relu2_1"]))
+    goals = {
+        tap: torch.randn(seen[tap].shape, generator=generator) for tap in ("relu1_1", "relu2_1")
+    }
+    gradient = net.back(seen, goals)
 
     class Gate(torch.autograd.Function):
         @staticmethod
@@ -271,11 +269,36 @@ def test_a_gentle_gradient_is_that_of_windows_and_of_open_relus():
         return Gate.apply(F.conv2d(F.pad(h, (1, 1, 1, 1), mode="reflect"), weight, bias))
 
     y = image.clone().requires_grad_()
-    h = step(step(net._mapped(y), "conv1_1"), "conv1_2")
+    first = step(net._mapped(y), "conv1_1")
+    h = step(first, "conv1_2")
     mean = F.avg_pool2d(h, 2)
     top = mean + (F.max_pool2d(h, 2) - mean).detach()
-    (wanted,) = torch.autograd.grad(step(torch.cat([mean, top], 1), "conv2_1"), y, goal)
+    deep = step(torch.cat([mean, top], 1), "conv2_1")
+    (wanted,) = torch.autograd.grad([first, deep], y, [*goals.values()])
     torch.testing.assert_close(gradient, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(12, 16), (13, 19), (1, 9), (2, 3)])
+@pytest.mark.parametrize("padding", ["reflect", "zeros"])
+@pytest.mark.parametrize("deepest", ["relu2_1", "relu3_1"])
+def test_a_gentle_gradient_is_exact_where_all_is_open(size, padding, deepest):
+    generator = torch.Generator().manual_seed(0)
+    state = petit.initial_state(generator)
+    # Averages have half of the channels of both; without a weight below 0 every ReLU is open.
+    for key, value in state.items():
+        half = key.endswith("_1.weight") and value.shape[1] > 3
+        state[key] = value.abs()[:, : value.shape[1] // (1 + half)] if value.ndim > 1 else value + 9
+    net = VGG(state, pooling="average", padding=padding).requires_grad_(requires_grad=False)
+    net, double = net.double(), torch.float64
+    image = torch.rand((2, 3, *size), generator=generator, dtype=double).requires_grad_()
+    seen = net(image, net.down_to([deepest]))
+    assert all(bool((f > OPEN).all()) for f in seen.values())
+    pulls = {
+        tap: torch.randn(seen[tap].shape, generator=generator, dtype=double)
+        for tap in ("relu1_2", deepest)
+    }
+    (exact,) = torch.autograd.grad([seen[tap] for tap in pulls], image, [*pulls.values()])
+    torch.testing.assert_close(net.back(seen, pulls), exact, rtol=1e-9, atol=1e-9)
 
 
 def test_a_gentle_gradient_changes_little_where_the_picture_does():
@@ -289,7 +312,8 @@ def test_a_gentle_gradient_changes_little_where_the_picture_does():
         for seed in (1, 2):
             noise = torch.rand(image.shape, generator=torch.Generator().manual_seed(seed))
             x = (image + 1e-5 * noise).requires_grad_()
-            found = net(x, ["relu2_1"], gentle=gentle)["relu2_1"]
-            gradients.append(torch.autograd.grad(found, x, goal)[0])
+            found = net(x, net.down_to(["relu2_1"]))
+            exact = torch.autograd.grad(found["relu2_1"], x, goal, retain_graph=True)[0]
+            gradients.append(net.back(found, {"relu2_1": goal}) if gentle else exact)
         change[gentle] = float((gradients[0] - gradients[1]).abs().max() / gradients[0].abs().max())
     assert change[True] < 1e-2 < change[False]

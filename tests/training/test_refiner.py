@@ -69,14 +69,17 @@ def _pictures(photos, *names):
 def test_what_the_network_is_shown_is_the_gradient_of_the_distance_of_the_style(refining, photos):
     content, style = _pictures(photos, 0, 1), _pictures(photos, 2, 3)
     asked, eyes = ask(refining.eyes, content, style), refining.eyes
-    image = torch.lerp(content, style.flip(2), 0.3).requires_grad_()
+    image = torch.lerp(content, style.flip(2), 0.3)
     goals = grams(eyes, eyes(style, STATISTICS), STATISTICS)
 
-    found = grams(eyes, eyes(image, STATISTICS, gentle=True), STATISTICS)
+    seen = eyes(image, eyes.down_to(STATISTICS))
+    maps = {tap: seen[tap].clone().requires_grad_() for tap in STATISTICS}
+    found = grams(eyes, maps, STATISTICS)
     squares = [(found[t] - g).square().sum((1, 2)) for t, g in goals.items()]
     sizes = [g.square().sum((1, 2)) for g in goals.values()]
     far = sum(s / size for s, size in zip(squares, sizes, strict=True)) / len(STATISTICS)
-    (wanted,) = torch.autograd.grad(far.sum(), image)
+    pulls = torch.autograd.grad(far.sum(), [*maps.values()])
+    wanted = eyes.back(seen, dict(zip(STATISTICS, pulls, strict=True)))
     wanted = wanted * (image[0].numel() / (far + FLOOR).sqrt().view(-1, 1, 1, 1)).detach()
     known = refining.looked(image, asked)
     torch.testing.assert_close(known.style, far.detach())

@@ -172,6 +172,16 @@ class Recalling(Pass, Protocol):
 
 
 @runtime_checkable
+class Skippable(Pass, Protocol):
+    """A pass that may turn out to be needless, and is left out then."""
+
+    @property
+    def needed(self) -> bool:
+        """Whether it changes anything; known when all before it have been told their sums."""
+        ...
+
+
+@runtime_checkable
 class InPasses(Stylizer, Protocol):
     """A stylizer that works pass by pass, so that it can work tile by tile."""
 

@@ -10,7 +10,7 @@ optimised; the classifier behind the last convolution is left out.
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, cast, get_args
 
 import torch
@@ -76,27 +76,24 @@ class VGG(nn.Module):
         }
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
-    def forward(
-        self, image: Tensor, taps: Iterable[str], *, gentle: bool = False
-    ) -> dict[str, Tensor]:
+    def forward(self, image: Tensor, taps: Iterable[str]) -> dict[str, Tensor]:
         """The activations at the named layers, no deeper than needed.
 
         Args:
             image: (N, 3, H, W), sRGB in [0, 1].
             taps: layer names from `layers`.
-            gentle: gradients of a frozen network go back such that they change little where the
-                picture changes little: that of a maximum to its whole window, that through a ReLU
-                by how far it is open. Those are no exact gradients, and no less useful to look at.
 
         Returns:
             Layer name to activations (N, C, H / 2^k, W / 2^k), k the number of poolings before it;
             a side is rounded down, but to no less than 1.
         """
-        return dict(self.walk(image, taps, gentle=gentle))
+        return dict(self.walk(image, taps))
 
-    def walk(
-        self, image: Tensor, taps: Iterable[str], *, gentle: bool = False
-    ) -> Iterator[tuple[str, Tensor]]:
+    def down_to(self, taps: Iterable[str]) -> tuple[str, ...]:
+        """All layers down to the deepest of some."""
+        return self.layers[: max(map(self.layers.index, taps)) + 1]
+
+    def walk(self, image: Tensor, taps: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
         """What `forward` gives, layer by layer: one is given before the next is computed."""
         wanted = set(taps)
         # The input map stays in float32: the offset would take half of the bits of bfloat16.
@@ -109,17 +106,51 @@ class VGG(nn.Module):
             # Where nothing will ask for a gradient, nothing is kept for it.
             frugal = h.requires_grad and not weight.requires_grad
             if _begins_stage(layer):
-                h = self._halved(h, frozen=frugal, gentle=gentle)
-            # Reflection needs two pixels along a side; where there is only one, it repeats.
-            mirror = "reflect" if min(h.shape[2:]) > 1 else "replicate"
-            mode = "constant" if self.padding == "zeros" else mirror
+                h = self._halved(h, frozen=frugal)
+            mode = self._beyond(h)
             if frugal:
-                h = _Seen.apply(h, weight, bias, mode, layer in wanted, gentle)
+                h = _Seen.apply(h, weight, bias, mode, layer in wanted)
             else:
                 h = _seen(h, weight, bias, mode)
             if layer in wanted:
                 wanted.remove(layer)
                 yield layer, h
+
+    @torch.no_grad()
+    def back(self, seen: Mapping[str, Tensor], pulls: Mapping[str, Tensor]) -> Tensor:
+        """A gentle gradient of the image: it changes little where the picture changes little.
+
+        That of a maximum goes to its whole window, that through a ReLU by how far it is open. So it
+        is no exact gradient, and no less useful to look at.
+
+        Args:
+            seen: the activations of all layers down to the deepest that pulls.
+            pulls: gradients of some of them.
+
+        Returns:
+            (N, 3, H, W), in the type of the activations.
+        """
+        layers = self.down_to(pulls)
+        gradient = torch.zeros_like(seen[layers[-1]])
+        for before, layer in reversed([*zip((layers[0], *layers), layers, strict=False)]):
+            out = seen[layer]
+            if layer in pulls:
+                gradient = gradient.add_(pulls[layer])
+            gradient = out.clamp(max=OPEN).mul_(gradient)
+            weight = self.get_submodule(layer.replace("relu", "conv")).get_parameter("weight")
+            weight = weight * (1 / OPEN)
+            if _begins_stage(layer) and self.pooling == "both":
+                weight = torch.stack(weight.chunk(2, 1)).sum(0)
+            gradient = _turned(gradient, weight, self._beyond(out))
+            if _begins_stage(layer):
+                gradient = _spread(gradient, seen[before].shape[2:])
+        weight = self.input.weight.flatten(1).to(gradient.dtype)
+        return F.linear(gradient.permute(0, 2, 3, 1), weight.mT).permute(0, 3, 1, 2)
+
+    def _beyond(self, h: Tensor) -> str:
+        # Reflection needs two pixels along a side; where there is only one, it repeats.
+        mirror = "reflect" if min(h.shape[2:]) > 1 else "replicate"
+        return "constant" if self.padding == "zeros" else mirror
 
     def _mapped(self, image: Tensor) -> Tensor:
         # Not as the convolution that it is: with three channels that is far slower.
@@ -129,7 +160,7 @@ class VGG(nn.Module):
             return torch.addcmul(bias.view(3, 1, 1), image, scale.view(3, 1, 1))
         return F.linear(image.permute(0, 2, 3, 1), weight, bias).permute(0, 3, 1, 2)
 
-    def _halved(self, h: Tensor, *, frozen: bool, gentle: bool) -> Tensor:
+    def _halved(self, h: Tensor, *, frozen: bool) -> Tensor:
         # A side of one (a thin picture, deep down) cannot be halved and stays.
         window = [min(2, side) for side in h.shape[2:]]
         match self.pooling:
@@ -138,7 +169,7 @@ class VGG(nn.Module):
             case "average":
                 return F.avg_pool2d(h, window)
             case "both":
-                return _Halved.apply(h, window, gentle) if frozen else _halved(h, window)
+                return _Halved.apply(h, window) if frozen else _halved(h, window)
 
     def _apply(self, fn: Any, recurse: bool = True) -> "VGG":
         self.metrics = {tap: fn(metric) for tap, metric in self.metrics.items()}
@@ -174,33 +205,47 @@ class _Seen(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, h: Tensor, weight: Tensor, bias: Tensor, mode: str, looked_at: bool, gentle: bool
+        ctx: Any, h: Tensor, weight: Tensor, bias: Tensor, mode: str, looked_at: bool
     ) -> Tensor:
         out = _seen(h, weight, bias, mode)
-        ctx.save_for_backward(out if looked_at or gentle else out > 0, weight)
-        ctx.mode, ctx.gentle = mode, gentle
+        ctx.save_for_backward(out if looked_at else out > 0, weight)
+        ctx.mode = mode
         return out
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
         (out, weight), (gradient,) = ctx.saved_tensors, gradients
-        if ctx.gentle:
-            gradient, weight = gradient * out.clamp(max=OPEN), weight * (1 / OPEN)
-        elif out.dtype == torch.bool:
+        if out.dtype == torch.bool:
             # Ten times as quick as to choose, or to multiply by truth values.
             gradient = gradient * out.view(torch.uint8)
         else:
             gradient = torch.ops.aten.threshold_backward(gradient, out, 0)
-        # The way back through a convolution is one with the turned kernel, which is far quicker
-        # than what there is for it, in float32 more than twice.
-        g = F.conv2d(gradient, weight.flip(2, 3).transpose(0, 1), padding=2)
-        if ctx.mode != "constant":
-            # What lies beyond the border is a copy of the second line within, or of the first.
-            inner = 2 if ctx.mode == "reflect" else 1
-            for lines in (g, g.transpose(2, 3)):
-                lines[:, :, inner] += lines[:, :, 0]
-                lines[:, :, -1 - inner] += lines[:, :, -1]
-        return g[:, :, 1:-1, 1:-1], None, None, None, None, None
+        return _turned(gradient, weight, ctx.mode), None, None, None, None
+
+
+def _turned(gradient: Tensor, weight: Tensor, mode: str) -> Tensor:
+    """The way back through a convolution: one with the turned kernel.
+
+    It is far quicker than what there is for it, in float32 more than twice.
+    """
+    g = F.conv2d(gradient, weight.flip(2, 3).transpose(0, 1), padding=2)
+    if mode != "constant":
+        # What lies beyond the border is a copy of the second line within, or of the first.
+        inner = 2 if mode == "reflect" else 1
+        for lines in (g, g.transpose(2, 3)):
+            lines[:, :, inner] += lines[:, :, 0]
+            lines[:, :, -1 - inner] += lines[:, :, -1]
+    return g[:, :, 1:-1, 1:-1]
+
+
+def _spread(gradient: Tensor, size: Sequence[int]) -> Tensor:
+    """The way back through an average over windows, to a map of this height and width."""
+    window = [min(2, side) for side in size]
+    scale = tuple(map(float, window))
+    spread = F.interpolate(gradient / math.prod(window), scale_factor=scale)
+    # Where a side is odd, no window has the last line.
+    missing = [side - of for side, of in zip(size, spread.shape[2:], strict=True)]
+    return F.pad(spread, (0, missing[1], 0, missing[0])) if any(missing) else spread
 
 
 def _halved(h: Tensor, window: list[int]) -> Tensor:
@@ -212,22 +257,16 @@ class _Halved(torch.autograd.Function):
     """`_halved` without what it is given, which autograd keeps only to know how large it was."""
 
     @staticmethod
-    def forward(ctx: Any, h: Tensor, window: list[int], gentle: bool) -> Tensor:
+    def forward(ctx: Any, h: Tensor, window: list[int]) -> Tensor:
         ctx.window, ctx.size = window, h.shape
-        if gentle:
-            return _halved(h, window)
         top, at = F.max_pool2d(h, window, return_indices=True)
         ctx.save_for_backward(at.int())
         return torch.cat([F.avg_pool2d(h, window), top], 1)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (average, top), window = gradients[0].chunk(2, 1), ctx.window
         area, scale = math.prod(window), tuple(map(float, window))
-        if not ctx.saved_tensors:
-            spread = F.interpolate((average + top) / area, scale_factor=scale)
-            missing = [whole - half for whole, half in zip(ctx.size, spread.shape, strict=True)]
-            return F.pad(spread, (0, missing[3], 0, missing[2])), None, None
         # Its size and layout are asked for; what it holds is not.
         h = torch.empty(
             ctx.size, dtype=top.dtype, device=top.device, memory_format=torch.channels_last
@@ -238,7 +277,7 @@ class _Halved(torch.autograd.Function):
         spread = F.interpolate(average / area, scale_factor=scale)
         # Where a side is odd, no window has the last line.
         g[:, :, : spread.shape[2], : spread.shape[3]] += spread
-        return g, None, None
+        return g, None
 
 
 def _begins_stage(name: str) -> bool:

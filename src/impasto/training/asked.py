@@ -127,7 +127,7 @@ def look(eyes: VGG, image: Tensor, asked: Asked, *, content_weight: float) -> Kn
     with its weight, and little else.
     """
     x = image.detach().contiguous().requires_grad_()
-    features = eyes(x, STATISTICS)
+    features = eyes(x, eyes.down_to(STATISTICS))
     content = _energy(seen(eyes, DEEP, features[DEEP]) - asked.deep) / asked.unit
     rest = content_weight * content / (1 + content / 2)
     rest = rest + GRAIN * Grain()({PIXELS: x}, asked.grain).clamp_max(SHOUT)
@@ -142,8 +142,7 @@ def look(eyes: VGG, image: Tensor, asked: Asked, *, content_weight: float) -> Kn
     pulls = [*map(felt, here, steep)]
     exact = torch.autograd.grad(maps, x, pulls)[0]
     # Shown is a gradient that tiles agree on: see `universal.refining`.
-    gently = eyes(x, STATISTICS, gentle=True)
-    gradient = torch.autograd.grad([gently[tap] for tap in STATISTICS], x, pulls)[0]
+    gradient = eyes.back(features, dict(zip(STATISTICS, pulls, strict=True)))
     style, weight = total(known), USUAL / asked.easy.clamp_min(LEAST)
     root = (weight * style + rest.detach() + FLOOR).sqrt()
     # So much larger is that gradient than the distance's.

@@ -98,8 +98,7 @@ def _cut(values: Tensor, box: Box, stride: int) -> Tensor:
 
 def radius(network: VGG, taps: Sequence[str]) -> int:
     """Pixels around the position of a tap, at most, that the network sees there."""
-    deepest = max(network.layers.index(tap) for tap in taps)
-    return sum(2 ** (int(layer[4]) - 1) for layer in network.layers[: deepest + 1])
+    return sum(2 ** (int(layer[4]) - 1) for layer in network.down_to(taps))
 
 
 def confined(image: Image, frame: Frame, *, passes: int = 1) -> Image:

@@ -9,6 +9,7 @@ then, so most pictures get one move and hard ones more.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,9 +24,21 @@ from impasto.ops.stats import Moments, moments, second
 from impasto.universal.matching import confined, gathered, radius
 from impasto.universal.palette import MULTIPLE, Palette
 
-ENOUGH, NEAR, FAR = 0.06, 0.03, 0.5
+ENOUGH, NEAR, FAR = 0.08, 0.035, 0.5
 """The distance of the style from which one move is enough; where it is not, that from which the
 next is the last. Where the content is nearer to the style than `FAR`, less is as far."""
+
+
+class Asked(NamedTuple):
+    """What moves are to bring about.
+
+    Attributes:
+        grams: wanted, (R, C, C), tap to those of each region.
+        far: what is to be seen as a distance of 1, (R,).
+    """
+
+    grams: Mapping[str, Tensor]
+    far: Tensor
 
 
 @dataclass
@@ -36,15 +49,17 @@ class Noted:
         moments: of the content, at `STATISTICS`.
         met: whether the style is met, so that no more moves are needed.
         moves: how many were made.
+        asked: of every move, once the first has found it out.
     """
 
     moments: Mapping[str, Moments] = field(default_factory=dict)
     met: bool = False
     moves: int = 0
+    asked: Asked | None = None
 
     def begin(self, moments: Mapping[str, Moments]) -> None:
         """With another picture, of which these are the moments."""
-        self.moments, self.met, self.moves = moments, False, 0
+        self.moments, self.met, self.moves, self.asked = moments, False, 0, None
 
 
 class Refining:
@@ -60,6 +75,7 @@ class Refining:
     Attributes:
         margin, multiple: as of a `Pass`.
         recalls: the content is asked for.
+        needed: whether the style is not met yet.
     """
 
     multiple = MULTIPLE
@@ -73,79 +89,76 @@ class Refining:
         # There and back again.
         beyond = refiner.margin + 2 * radius(network, STATISTICS)
         self.margin = -(-beyond // MULTIPLE) * MULTIPLE
-        self._seen: tuple[Frame, Image, Features] | None = None
+        self._seen: tuple[Frame, Features] | None = None
+
+    @property
+    def needed(self) -> bool:
+        """Whether the style is not met yet."""
+        return not self.noted.met
 
     def gather(self, frame: Frame, inside: Box) -> Sums:
-        """The sums of the picture's features; nothing where no move is needed."""
+        """The sums of the picture's features."""
         self._seen = None  # Before others take memory.
-        if self.noted.met:
-            return {}
-        image, features = self._look(frame)
+        features = self._look(frame)
         # A picture that is one tile is moved next, and need not be looked at again.
-        self._seen = frame, image, features
-        with torch.no_grad():
-            return gathered(features, frame, inside)
+        self._seen = frame, features
+        return gathered({tap: features[tap] for tap in STATISTICS}, frame, inside)
 
     @torch.no_grad()
     def change(self, sums: Sums) -> Callable[[Frame], Image]:
         """Gram matrices as they are and as they should be, and then the network's move."""
-        if not sums:
-            return lambda frame: frame.content
-        own = {tap: moments(sums[tap]) for tap in STATISTICS}
-        wanted = self.palette.wanted(self.noted.moments, STATISTICS, alpha=self.alpha)
-        known, begun = (self._missed(each, wanted) for each in (own, self.noted.moments))
-        far = total(known) / (total(begun) / FAR).clamp_max(1)
-        self.noted.met = bool((far < (NEAR if self.noted.moves else ENOUGH)).all())
+        enough = NEAR if self.noted.moves else ENOUGH
+        asked = self.noted.asked = self.noted.asked or self._asked()
+        known = self._missed({tap: moments(sums[tap]) for tap in STATISTICS}, asked.grams)
+        self.noted.met = bool((total(known) < enough * asked.far).all())
         self.noted.moves += 1
 
+        @torch.no_grad()
         def changed(frame: Frame) -> Image:
-            image, features = self._seen_before(frame) or self._look(frame)
-            here = [f.detach() for f in features.values()]
-            gradient = self._gradient(frame, image, list(features.values()), known)
-            features.clear()
-            errors = [each.error for each in known]
-            with torch.no_grad():
-                move = self.refiner(
-                    image.detach(),
-                    _origin(frame),
-                    gradient,
-                    here,
-                    errors,
-                    joined=partial(self._joined, frame=frame),
-                )
-                # So that little strength changes little.
-                return confined((frame.content + self.alpha * move).clamp(0, 1), frame)
+            features = self._seen_before(frame) or self._look(frame)
+            move = self.refiner(
+                frame.content,
+                _origin(frame),
+                self._gradient(frame, features, known),
+                [features[tap] for tap in STATISTICS],
+                [each.error for each in known],
+                joined=partial(self._joined, frame=frame),
+            )
+            # So that little strength changes little.
+            return confined((frame.content + self.alpha * move).clamp(0, 1), frame)
 
         return changed
+
+    def _asked(self) -> Asked:
+        grams = self.palette.wanted(self.noted.moments, STATISTICS, alpha=self.alpha)
+        begun = total(self._missed(self.noted.moments, grams))
+        return Asked(grams, (begun / FAR).clamp_max(1))
 
     def _missed(self, own: Mapping[str, Moments], wanted: Mapping[str, Tensor]) -> list[Missed]:
         return [
             missed(second(own[tap]), wanted[tap], self.network.metric(tap)) for tap in STATISTICS
         ]
 
-    def _gradient(
-        self, frame: Frame, image: Image, maps: list[Tensor], known: list[Missed]
-    ) -> Image:
-        """The gradient of what is missed at all layers."""
-        strides = [frame.content.shape[2] // f.shape[2] for f in maps]
-        pulls = [
-            self._joined(felt(f.detach(), pull), frame)
-            for f, pull in zip(maps, pulling(known, strides), strict=True)
-        ]
-        return torch.autograd.grad(maps, image, pulls)[0]
-
-    def _seen_before(self, frame: Frame) -> tuple[Image, Features] | None:
-        seen, self._seen = self._seen, None
-        return None if seen is None or seen[0] is not frame else seen[1:]
-
-    @torch.enable_grad()
-    def _look(self, frame: Frame) -> tuple[Image, Features]:
-        """The picture, and its features, which know the way back.
+    def _gradient(self, frame: Frame, features: Features, known: list[Missed]) -> Image:
+        """The gradient of what is missed at all layers.
 
         A gentle one: what differs by rounding, as tiles do, must not be moved otherwise.
         """
-        image = frame.content.detach().requires_grad_()
-        return image, self.network(image, STATISTICS, gentle=True)
+        strides = [frame.content.shape[2] // features[tap].shape[2] for tap in STATISTICS]
+        pulls = {
+            tap: self._joined(felt(features[tap], pull), frame)
+            for tap, pull in zip(STATISTICS, pulling(known, strides), strict=True)
+        }
+        return self.network.back(features, pulls)
+
+    def _seen_before(self, frame: Frame) -> Features | None:
+        seen, self._seen = self._seen, None
+        return None if seen is None or seen[0] is not frame else seen[1]
+
+    @torch.no_grad()
+    def _look(self, frame: Frame) -> Features:
+        """The features of all layers, which the way back needs."""
+        return self.network(frame.content, self.network.down_to(STATISTICS))
 
     def _joined(self, maps: Tensor, frame: Frame) -> Tensor:
         """One map of those of all regions, (R, C, h, w)."""
