@@ -45,6 +45,7 @@ PARTS = {
     "controls": controls.controls,
     "controls_draft": controls.controls_draft,
     "universal_speed": universal.universal_speed,
+    "universal_pairs": universal.universal_pairs,
     "universal_quality": universal.universal_quality,
     "auto_gain": universal.auto_gain,
     "faithful": universal.faithful,

@@ -4,18 +4,20 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 import numpy as np
 import pyvips
 import torch
 from skimage import data
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.pairs import (
     CONTENTS,
+    JUDGE,
     MORE_CONTENTS,
     SHARED,
     STYLES,
@@ -26,6 +28,7 @@ from benchmarks.pairs import (
 from benchmarks.quality import PICTURES, STRENGTHS, need_shared, verdict
 from benchmarks.speed import process, several, stylize
 from impasto.core.contract import Frame, Style, Stylizer
+from impasto.core.machine import quicken
 from impasto.evaluate.compare import Verdict, summarise
 from impasto.media.image import read, write
 from impasto.methods import load
@@ -37,7 +40,9 @@ from impasto.training.data import pictures, split
 from impasto.training.distances import psnr
 
 METHODS = ("adain", "wct")
-RUNS = 9
+RUNS, PAIR_RUNS = 9, 3
+BARS = {"adain": 0.25, "wct": 0.8}
+"""Seconds that the passes are held to."""
 HARD = {
     "": (CONTENTS["face"], STYLES["smoker"]),
     "hard_": (MORE_CONTENTS["ski"], STYLES["scream"]),
@@ -52,7 +57,7 @@ def stylized(name: str, content, style, **options: object):
 
 def prepared(name: str, style: Tensor, **options: object) -> Stylizer:
     """A stylizer whose networks are loaded."""
-    torch.set_flush_denormal(True)
+    quicken()
     generator = torch.Generator().manual_seed(0)
     return load(name)(**options).prepare([Style(style)], generator=generator)
 
@@ -64,12 +69,7 @@ def moved(stylizer: Any, content: Tensor) -> int:
 
 def warm(work: Callable[[], object], runs: int = RUNS) -> float:
     """Median seconds of some runs, after two that are not counted."""
-    times = []
-    for _ in range(runs + 2):
-        begin = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - begin)
-    return median(times[2:])
+    return median([timed(work) for _ in range(runs + 2)][2:])
 
 
 def first(name: str, content: Tensor, style: Tensor, strength: float) -> Callable[[], object]:
@@ -103,6 +103,73 @@ def universal_speed() -> dict[str, object]:
             seconds, gigabytes = large(folder, width, height)
             found[f"draft_{width}_s"], found[f"draft_{width}_gb"] = seconds, gigabytes
     return found
+
+
+def universal_pairs() -> dict[str, object]:
+    """Seconds of each of the 100 pairs at 512 x 512, as `universal_speed` takes them.
+
+    Beside them stands AdaIN with a network of VGG-19's size and a decoder that mirrors it, as its
+    paper has them.
+    """
+    need_shared()
+    torch.set_num_threads(2)
+    times: dict[str, list[float]] = {}
+    moves: dict[str, list[int]] = {}
+    for _, *pair in pairs(long_side=512, more=True):
+        content, style = (resize(each, (512, 512)) for each in pair)
+        for name in METHODS:
+            for at, strength in (("", 1.0), ("_default", 0.5)):
+                stylizers = [prepared(name, style, strength=strength) for _ in range(PAIR_RUNS)]
+                taken = [timed(partial(each, Frame(content))) for each in stylizers]
+                times.setdefault(name + at, []).append(median(taken))
+                moves.setdefault(name + at, []).append(moved(stylizers[0], content))
+    found = {
+        key: {
+            "median_s": median(taken),
+            "mean_s": mean(taken),
+            "worst_s": max(taken),
+            "within": sum(each <= BARS[key.removesuffix("_default")] for each in taken),
+            "pairs": len(taken),
+            "moves": counted(moves[key]),
+        }
+        for key, taken in times.items()
+    }
+    return {"summary": found | {"vgg19_adain_s": warm(mirrored(), 3)}}
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds."""
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def counted(moves: list[int]) -> dict[str, int]:
+    """How many pictures were moved so often."""
+    return {str(n): moves.count(n) for n in sorted(set(moves))}
+
+
+def mirrored() -> Callable[[], Tensor]:
+    """AdaIN as in its paper: VGG-19 to relu4_1, in float32. No weight of its decoder is known here.
+
+    It takes as long with any.
+    """
+    generator = torch.Generator().manual_seed(0)
+    eyes, parts, seen = zoo.load(JUDGE), list[nn.Module](), 512
+    for stage, width in enumerate((256, 256, 256, 256, 128, 128, 64, 64, 3)):
+        parts += [nn.ReflectionPad2d(1), nn.Conv2d(seen, width, 3), nn.ReLU()]
+        parts += [nn.Upsample(scale_factor=2)] if stage in {0, 4, 6} else []
+        seen = width
+    back = nn.Sequential(*parts).to(memory_format=torch.channels_last)
+    content, style = torch.rand((2, 1, 3, 512, 512), generator=generator).unbind()
+
+    @torch.no_grad()
+    def run() -> Tensor:
+        f, g = (eyes(each, ["relu4_1"])["relu4_1"] for each in (content, style))
+        (f_var, f_mean), (g_var, g_mean) = (torch.var_mean(x, (2, 3), keepdim=True) for x in (f, g))
+        return back((f - f_mean) * ((g_var + 1e-5) / (f_var + 1e-5)).sqrt() + g_mean)
+
+    return run
 
 
 def auto(folder: Path, size: int, quality: str) -> tuple[str, ...]:
@@ -141,7 +208,7 @@ def universal_quality(*, more: bool = True) -> dict[str, object]:
     for method, judged in verdicts.items():
         summary = summarise(list(judged.values())).as_dict()
         summary["worst_pair"] = list(judged)[summary["worst_pair"]]
-        summary["moves"] = {str(n): moves[method].count(n) for n in sorted(set(moves[method]))}
+        summary["moves"] = counted(moves[method])
         summaries[method] = summary | {"curve": curve(method, network)}
     return {"summary": summaries} | {
         method: {name: asdict(v.result) for name, v in judged.items()}

@@ -49,7 +49,12 @@ class Block(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """The map, changed a little."""
-        return h + self.second(F.gelu(self.first(h)))
+        return h + self.second(gelu(self.first(h)))
+
+
+def gelu(h: Tensor) -> Tensor:
+    """`F.gelu` of a map whose channels lie together, which is quicker where they come last."""
+    return F.gelu(h.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class LearnedOptimizer(nn.Module):
@@ -102,12 +107,12 @@ class LearnedOptimizer(nn.Module):
         missing = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
         h = F.pad(torch.cat(shown, 1), missing, mode="replicate")
         h = h.to(self.enter.weight.dtype, memory_format=torch.channels_last)
-        half = F.gelu(self.enter(h))
-        quarter = self.quarter(F.gelu(self.down(half)))
-        eighth = self.eighth(F.gelu(self.deeper(quarter)))
+        half = gelu(self.enter(h))
+        quarter = self.quarter(gelu(self.down(half)))
+        eighth = self.eighth(gelu(self.deeper(quarter)))
         quarter = self.joined(quarter + F.interpolate(self.up(eighth), scale_factor=2.0))
         half = half + F.interpolate(self.higher(quarter), scale_factor=2.0)
-        out = self.leave(F.gelu(self.last(F.gelu(half)))).float()
+        out = self.leave(gelu(self.last(gelu(half)))).float()
         return MOVE * F.pixel_shuffle(without_grid(out), 2)[:, :, :height, :width]
 
 

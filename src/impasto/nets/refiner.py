@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from impasto.nets import zoo
 from impasto.nets.decoder import STATISTICS
-from impasto.nets.optimizer import MOVE, Block, Pictures, assembled, silent, without_grid
+from impasto.nets.optimizer import MOVE, Block, Pictures, assembled, gelu, silent, without_grid
 from impasto.nets.petit import WIDTHS
 
 CHANNELS = (24, 40, 64)
@@ -98,14 +98,14 @@ class Refiner(nn.Module):
             f, conv = features[at].to(dtype), self.get_submodule(name)
             return joined(self._entered(cast("nn.Conv2d", conv), f, errors[at], at))
 
-        coarse = F.gelu(self.coarse(seen("coarse_enter", 3)))
+        coarse = gelu(self.coarse(seen("coarse_enter", 3)))
         middle = seen("middle_enter", 2) + _twice(self.coarse_up(coarse))
-        middle = F.gelu(self.middle(middle))
+        middle = gelu(self.middle(middle))
         fine = seen("fine_enter", 1) + _twice(self.middle_up(middle)) + seen("finest_enter", 0)
         content = content.contiguous(memory_format=torch.channels_last)
         shown = (image - 0.5, content - image, gradient / GRADIENT)
         fine = fine + self.enter(torch.cat([x.to(dtype) for x in shown], 1))
-        out = self.leave(F.gelu(self.fine(F.gelu(fine)))).float()
+        out = self.leave(gelu(self.fine(gelu(fine)))).float()
         return MOVE * F.pixel_shuffle(without_grid(out), 2)
 
     def _entered(self, conv: nn.Conv2d, features: Tensor, errors: Tensor, at: int) -> Tensor:

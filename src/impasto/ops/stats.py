@@ -9,6 +9,8 @@ from torch.nn import functional as F
 
 RANK = 1e-5
 """Directions with less than this share of the greatest variance are taken to have none."""
+CACHED = 2**20
+"""Numbers that are worked on at once."""
 FLAT = 1e-6
 """So are those with less than this share of the mean square: rounding, in a flat picture."""
 
@@ -257,12 +259,17 @@ def products(
         Float64, so that pictures of any size can be added up.
     """
     # Row by row in float32, where few numbers are added, and the rows in float64.
-    rows = features[0].permute(1, 2, 0).float()
+    rows = features[0].permute(1, 2, 0)
     if weights is None:
-        count = torch.tensor([rows.shape[0] * rows.shape[1]])
-        return _products(rows, rows, count)[None]
-    flat = rows.flatten(0, 1)
+        # So many rows at once that their float32 stays in the processor's cache.
+        few = max(1, CACHED // rows[0].numel())
+        return torch.stack([_all_products(part.float()) for part in rows.split(few)]).sum(0)[None]
+    flat = rows.float().flatten(0, 1)
     return torch.stack([_weighted(flat, weight.flatten(), rows.shape[1]) for weight in weights])
+
+
+def _all_products(rows: Tensor) -> Tensor:
+    return _products(rows, rows, torch.tensor([rows.shape[0] * rows.shape[1]]))
 
 
 def _weighted(flat: Tensor, weight: Tensor, width: int) -> Tensor:
