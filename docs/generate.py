@@ -33,6 +33,17 @@ RESULTS = ROOT / "benchmarks" / "results"
 TERMINAL = {"COLUMNS": "100", "NO_COLOR": "1", "FORCE_COLOR": ""}
 
 FIGURES = (
+    (
+        "universal_pairs",
+        "AdaIN at 512 × 512 px, painting looked at too, with all loaded: median of 100 pairs",
+        "{adain[median_s]:.2f} s",
+    ),
+    ("universal_pairs", "WCT, likewise", "{wct[median_s]:.2f} s"),
+    (
+        "universal_pairs",
+        "AdaIN as in its paper, with VGG-19 in float32, on the same machine",
+        "{vgg19_adain_s:.1f} s",
+    ),
     ("universal_speed", "A draft of 512 px: whole process", "{auto_draft_512_s:.1f} s"),
     ("universal_speed", "A picture of 512 px by default, likewise", "{auto_normal_512_s:.1f} s"),
     ("universal_speed", "The best of 512 px, likewise", "{auto_best_512_s:.1f} s"),

@@ -18,7 +18,6 @@ from impasto.nets import petit, zoo
 from impasto.nets.vgg import VGG
 from impasto.ops.resample import resize
 from impasto.tiles import Held, tiled
-from impasto.universal import refining
 from impasto.universal.matching import confined, radius
 from impasto.universal.method import Universal
 from impasto.universal.palette import Palette, load_style, save_style
@@ -404,8 +403,7 @@ def test_moves_end_where_the_style_is_met(
     content = draw(64, 80, seed=6)
 
     def painted(enough: float, refine: int) -> tuple[Tensor, int]:
-        monkeypatch.setattr(refining, "ENOUGH", enough)
-        monkeypatch.setattr(refining, "NEAR", enough)
+        monkeypatch.setattr(kind, "enough", (enough, enough))
         stylizer = prepared(kind, [Style(STYLE)], strength=1.0, refine=refine)
         out = stylizer(Frame(content))
         assert isinstance(stylizer, InPasses)

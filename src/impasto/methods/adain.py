@@ -17,6 +17,7 @@ ICCV 2017, arXiv 1703.06868. Departures:
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -36,6 +37,9 @@ from impasto.universal.refining import Noted
 
 class AdaIN(Universal):
     """Match mean and deviation in one pass (Huang and Belongie 2017): quick, and keeps shapes."""
+
+    # Beside a pass so quick a move is dear.
+    enough: ClassVar = 0.08, 0.035
 
     def cost(self, task: Task) -> Cost:
         """Fitted to the figures of `python -m benchmarks plan`."""

@@ -38,6 +38,9 @@ class Universal(Options):
     """The options that all universal methods have, and what they do before any content is known."""
 
     regional: ClassVar[bool] = True
+    enough: ClassVar[tuple[float, float]] = 0.06, 0.03
+    """The distance of the style from which one move is enough, and where it is not, that from which
+    the next is the last."""
 
     strength: float = Field(0.5, ge=0, le=1, description="0 returns the content, 1 is all style")
     style_scale: float = Field(
@@ -133,7 +136,14 @@ class Universal(Options):
         device = network.input.weight.device
         moves = refiner.bundled(device, half=self._half(device))
         return [
-            Refining(network, palette, refiner=moves, alpha=self.alpha, noted=noted)
+            Refining(
+                network,
+                palette,
+                refiner=moves,
+                alpha=self.alpha,
+                enough=self.enough,
+                noted=noted,
+            )
             for _ in range(self.refine)
         ]
 

@@ -24,9 +24,8 @@ from impasto.ops.stats import Moments, moments, second
 from impasto.universal.matching import confined, gathered, radius
 from impasto.universal.palette import MULTIPLE, Palette
 
-ENOUGH, NEAR, FAR = 0.08, 0.035, 0.5
-"""The distance of the style from which one move is enough; where it is not, that from which the
-next is the last. Where the content is nearer to the style than `FAR`, less is as far."""
+FAR = 0.5
+"""A distance of the style that is far. Where the content itself is nearer, less is as far."""
 
 
 class Asked(NamedTuple):
@@ -70,6 +69,7 @@ class Refining:
         palette: the styles, at `STATISTICS`.
         refiner: says how to move.
         alpha: the share of the style in what is asked, see `Universal.alpha`.
+        enough: see `Universal.enough`.
         noted: what earlier passes say; the first of all has told the content's moments.
 
     Attributes:
@@ -82,10 +82,17 @@ class Refining:
     recalls = True
 
     def __init__(
-        self, network: VGG, palette: Palette, *, refiner: Refiner, alpha: float, noted: Noted
+        self,
+        network: VGG,
+        palette: Palette,
+        *,
+        refiner: Refiner,
+        alpha: float,
+        enough: tuple[float, float],
+        noted: Noted,
     ) -> None:
         self.network, self.palette = network, palette
-        self.refiner, self.alpha, self.noted = refiner, alpha, noted
+        self.refiner, self.alpha, self.enough, self.noted = refiner, alpha, enough, noted
         # There and back again.
         beyond = refiner.margin + 2 * radius(network, STATISTICS)
         self.margin = -(-beyond // MULTIPLE) * MULTIPLE
@@ -107,7 +114,7 @@ class Refining:
     @torch.no_grad()
     def change(self, sums: Sums) -> Callable[[Frame], Image]:
         """Gram matrices as they are and as they should be, and then the network's move."""
-        enough = NEAR if self.noted.moves else ENOUGH
+        enough = self.enough[self.noted.moves > 0]
         asked = self.noted.asked = self.noted.asked or self._asked()
         known = self._missed({tap: moments(sums[tap]) for tap in STATISTICS}, asked.grams)
         self.noted.met = bool((total(known) < enough * asked.far).all())
