@@ -30,7 +30,7 @@ from impasto.nets.vgg import VGG
 from impasto.ops import errors
 from impasto.ops.stats import Moments, moments
 from impasto.universal.matching import Matching, confined
-from impasto.universal.method import LARGEST, USUAL, Universal
+from impasto.universal.method import USUAL, Universal
 from impasto.universal.palette import Palette
 from impasto.universal.refining import Noted
 
@@ -44,8 +44,7 @@ class AdaIN(Universal):
     def cost(self, task: Task) -> Cost:
         """Fitted to the figures of `python -m benchmarks plan`."""
         seconds = 0.3 + (1 + min(self.refine, USUAL)) * 0.7e-6 * task.pixels
-        memory, largest = (850, LARGEST) if self.refine else (330, None)
-        return Cost(40e6 + memory * task.pixels, seconds, largest)
+        return self.costs(task, pixel=850.0 if self.refine else 330.0, seconds=seconds)
 
     def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
         """Load the networks; the styles are measured once for a size of result.

@@ -35,7 +35,7 @@ from impasto.nets.decoder import LEVELS, RETURNED, STATISTICS, Decoder
 from impasto.nets.vgg import VGG
 from impasto.ops.stats import Moments, moments, partway, transport
 from impasto.universal.matching import Matching, confined
-from impasto.universal.method import LARGEST, USUAL, Universal
+from impasto.universal.method import USUAL, Universal
 from impasto.universal.palette import Palette
 from impasto.universal.refining import Noted
 
@@ -65,8 +65,7 @@ class WCT(Universal):
     def cost(self, task: Task) -> Cost:
         """Fitted to the figures of `python -m benchmarks plan`."""
         seconds = 0.4 + (1.8e-6 + 0.7e-6 * min(self.refine, USUAL)) * task.pixels
-        memory, largest = (880, LARGEST) if self.refine else (430, None)
-        return Cost(40e6 + memory * task.pixels, seconds, largest)
+        return self.costs(task, pixel=880.0 if self.refine else 430.0, seconds=seconds)
 
     def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
         """Load the networks; the styles are measured once for a size of result.

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from impasto.core.contract import Frame, Pass, Style, Stylizer
+from impasto.core.contract import Cost, Frame, Pass, Style, Stylizer, Task
 from impasto.core.errors import OptionError
 from impasto.core.options import ADVANCED, Options
 from impasto.core.progress import Report, silent
@@ -88,6 +88,18 @@ class Universal(Options):
             for part, value in found._asdict().items()
         }
         return parts | {"size": torch.tensor(picture.shape[2:])}
+
+    def costs(self, task: Task, *, pixel: float, seconds: float) -> Cost:
+        """Of a pass and what refines it.
+
+        Args:
+            task: what is done at once.
+            pixel: bytes for each of a picture that is done at once. Tiles are of several sizes, and
+                leave gaps in memory that take more.
+            seconds: what it takes.
+        """
+        base, more = (120e6, 1.4 if self.refine else 1.0) if task.tile else (40e6, 1.0)
+        return Cost(base + more * pixel * task.pixels, seconds, LARGEST if self.refine else None)
 
     def eyes(self, styles: Sequence[Style]) -> VGG:
         """The network that sees, where the styles are.
