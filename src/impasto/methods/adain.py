@@ -39,7 +39,7 @@ class AdaIN(Universal):
     """Match mean and deviation in one pass (Huang and Belongie 2017): quick, and keeps shapes."""
 
     # Beside a pass so quick a move is dear.
-    enough: ClassVar = 0.08, 0.035
+    enough: ClassVar[tuple[float, float]] = 0.08, 0.035
 
     def cost(self, task: Task) -> Cost:
         """Fitted to the figures of `python -m benchmarks plan`."""
