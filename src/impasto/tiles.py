@@ -114,7 +114,8 @@ def whole(passes: Sequence[Pass], frame: Frame, *, report: Report = silent) -> I
     """Every pass over the frame as one tile; a pass gathers and changes the very same `Frame`.
 
     Args:
-        passes: each works on the result of the one before; none returns the content.
+        passes: each works on the result of the one before, and is left out where it is needless;
+            none returns the content.
         frame: content and regions; its sides are brought to multiples by mirroring and cut again.
         report: is told of each half of a pass; the last of each has the picture so far.
     """
@@ -151,7 +152,8 @@ def tiled(
     """Every pass tile by tile, from a source to a sink; gives what `whole` gives.
 
     Args:
-        passes: each works on the result of the one before; none copies the source.
+        passes: each works on the result of the one before, and is left out where it is needless;
+            none copies the source.
         source: is read twice by the first pass, once where that needs no sums; and by others that
             are `Recalling`.
         sink: takes the result from top to bottom, on the CPU.
