@@ -160,7 +160,7 @@ def mirrored() -> Callable[[], Tensor]:
         parts += [nn.ReflectionPad2d(1), nn.Conv2d(seen, width, 3), nn.ReLU()]
         parts += [nn.Upsample(scale_factor=2)] if stage in {0, 4, 6} else []
         seen = width
-    back = nn.Sequential(*parts).to(memory_format=torch.channels_last)
+    back = nn.Sequential(*parts[:-1]).to(memory_format=torch.channels_last)
     content, style = torch.rand((2, 1, 3, 512, 512), generator=generator).unbind()
 
     @torch.no_grad()

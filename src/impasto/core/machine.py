@@ -27,7 +27,7 @@ def _keep_memory() -> None:
     """Of glibc, if it is there.
 
     By itself it gives a map back to the system as soon as it is freed, and the next is cleared page
-    by page: a twentieth to a tenth of the time of a pass.
+    by page: up to a tenth of the time of a process.
     """
     with suppress(AttributeError, OSError, TypeError):  # Another system, another library.
         mallopt = ctypes.CDLL(None).mallopt

@@ -75,7 +75,6 @@ class Refining:
     Attributes:
         margin, multiple: as of a `Pass`.
         recalls: the content is asked for.
-        needed: whether the style is not met yet.
     """
 
     multiple = MULTIPLE
