@@ -42,7 +42,7 @@ Paintings = Annotated[
     list[Path] | None,
     Parameter(
         negative=(),
-        help="Folder of pictures that serve as styles too; without it those of --data do.",
+        help="Folder of pictures that serve as styles too; without it all pictures do.",
     ),
 ]
 Begin = Annotated[Path | None, Parameter(help="Weights of an earlier training to begin with.")]
