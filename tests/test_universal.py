@@ -17,10 +17,12 @@ from impasto.methods.wct import WCT
 from impasto.nets import petit, zoo
 from impasto.nets.vgg import VGG
 from impasto.ops.resample import resize
+from impasto.ops.smooth import blurred
 from impasto.tiles import Held, tiled
 from impasto.universal.matching import confined, radius
 from impasto.universal.method import Universal
 from impasto.universal.palette import Palette, load_style, save_style
+from impasto.universal.refining import evened
 
 pytestmark = pytest.mark.usefixtures("random_weights")
 
@@ -226,17 +228,19 @@ def test_a_style_file_holds_mean_and_covariance_of_every_tap_and_is_small(tmp_pa
     save_style(path, measured)
     assert path.stat().st_size < 400_000
     assert measured["size"].tolist() == [96, 128]
-    network = zoo.load("petit")
-    features = network(draw(96, 128, seed=4), petit.TAPS)
+    network, picture = zoo.load("petit"), draw(96, 128, seed=4)
     loaded = load_style(path)
     assert loaded.keys() == measured.keys()
-    for tap, f in features.items():
-        flat = f[0].flatten(1)
-        torch.testing.assert_close(loaded[f"{tap}.mean"], flat.mean(1), rtol=1e-3, atol=1e-5)
-        covariance = flat.cov(correction=0)
-        torch.testing.assert_close(
-            loaded[f"{tap}.covariance"], covariance, rtol=1e-3, atol=1e-5 * float(covariance.max())
-        )
+    half = picture.unfold(2, 2, 2).unfold(3, 2, 2).mean((4, 5))
+    for size, looked in (("", picture), ("half.", half)):
+        for tap, f in network(looked, petit.TAPS).items():
+            flat, name = f[0].flatten(1), f"{size}{tap}"
+            torch.testing.assert_close(loaded[f"{name}.mean"], flat.mean(1), rtol=1e-3, atol=1e-5)
+            covariance = flat.cov(correction=0)
+            most = 1e-5 * float(covariance.max())
+            torch.testing.assert_close(
+                loaded[f"{name}.covariance"], covariance, rtol=1e-3, atol=most
+            )
 
 
 def test_large_styles_are_looked_at_in_a_smaller_size() -> None:
@@ -396,6 +400,33 @@ def test_tiled_is_untiled(kind: type[Universal], strength: float) -> None:
         assert difference(sink.image, stylizer(Frame(content, regions=regions))) < 1e-4
 
 
+def test_what_is_broad_in_a_move_follows_the_content() -> None:
+    """A halo about what stands before a flat sky goes; what the content has, and strokes, stay."""
+    content = torch.full((1, 3, 128, 128), 0.6)
+    content[..., 48:80, 48:80] = torch.tensor([0.9, 0.2, 0.1])[:, None, None]
+    place = torch.arange(128) - 63.5
+    away = (torch.maximum(place.abs()[:, None], place.abs()[None]) - 16).clamp_min(0)
+    inside = away == 0
+    halo = 0.3 * torch.exp(-away / 5) * ~inside
+    strokes = 0.1 * (torch.arange(128) % 4 < 2)
+    move = (halo + strokes + 0.2 * inside).expand(1, 3, -1, -1)
+    out = evened(move, content, reach=12)
+
+    def broad(image: Tensor, where: Tensor) -> Tensor:
+        return blurred(image, sigma=3.0)[0, 0][where]
+
+    near, beyond = (away > 6) & (away < 12), (away > 24) & (away < 32)
+    before, after = (
+        float(broad(each, near).mean() - broad(each, beyond).mean()) for each in (move, out)
+    )
+    assert before > 0.03
+    assert after < 0.25 * before
+    assert float(broad(out, (away == 0) & (place.abs() < 4)).mean()) > 0.2
+    grain = out - blurred(out, sigma=3.0)
+    wanted = move - blurred(move, sigma=3.0)
+    torch.testing.assert_close(grain[..., :20, :20], wanted[..., :20, :20], atol=5e-3, rtol=0)
+
+
 @both
 def test_moves_end_where_the_style_is_met(
     kind: type[Universal], monkeypatch: pytest.MonkeyPatch
@@ -403,7 +434,7 @@ def test_moves_end_where_the_style_is_met(
     content = draw(64, 80, seed=6)
 
     def painted(enough: float, refine: int) -> tuple[Tensor, int]:
-        monkeypatch.setattr(kind, "enough", (enough, enough))
+        monkeypatch.setattr(kind, "enough", {1: (enough,) * 2, 2: (enough,) * 2})
         stylizer = prepared(kind, [Style(STYLE)], strength=1.0, refine=refine)
         out = stylizer(Frame(content))
         assert isinstance(stylizer, InPasses)
@@ -412,13 +443,15 @@ def test_moves_end_where_the_style_is_met(
         assert torch.equal(stylizer(Frame(content)), out)
         return out, first.noted.moves
 
-    once, twice, thrice = (painted(0.0, moves) for moves in (1, 2, 3))
-    assert [moves for _, moves in (once, twice, thrice)] == [1, 2, 3]
-    assert difference(once[0], twice[0]) > 1e-3
-    # Where one is enough, the others change nothing.
-    met, moves = painted(1e9, 3)
-    assert moves == 1
-    assert torch.equal(met, once[0])
+    found = [painted(0.0, moves) for moves in (1, 2, 3, 4)]
+    assert [moves for _, moves in found] == [1, 2, 3, 4]
+    assert all(difference(a, b) > 1e-3 for (a, _), (b, _) in pairwise(found))
+    # Where the style is met there is one move at half of the size, and one in full.
+    met = found[1][0]
+    for most in (3, 6):
+        out, moves = painted(1e9, most)
+        assert moves == 2
+        assert torch.equal(out, met)
     sink = Held(torch.zeros_like(content))
     stylizer = prepared(kind, [Style(STYLE)], strength=1.0, refine=3)
     assert isinstance(stylizer, InPasses)

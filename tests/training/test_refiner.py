@@ -2,6 +2,7 @@
 
 import copy
 import json
+from itertools import pairwise
 
 import pytest
 import torch
@@ -83,7 +84,8 @@ def test_what_the_network_is_shown_is_the_gradient_of_the_distance_of_the_style(
     wanted = wanted * (image[0].numel() / (far + FLOOR).sqrt().view(-1, 1, 1, 1)).detach()
     known = refining.looked(image, asked)
     torch.testing.assert_close(known.style, far.detach())
-    torch.testing.assert_close(known.gradient, wanted, rtol=1e-3, atol=1e-4 * float(wanted.max()))
+    shown = known.shown.gradient
+    torch.testing.assert_close(shown, wanted, rtol=1e-3, atol=1e-4 * float(wanted.max()))
 
 
 def test_the_slope_is_of_the_root_of_the_loss(refining, photos):
@@ -130,13 +132,19 @@ def test_what_is_trained_is_what_the_method_does(alpha, refining, photos, monkey
     with torch.no_grad():
         asked = ask(refining.eyes, content, style, alpha=alpha)
         made = refining._painted(asked).clamp(0, 1)
-        moved = made + refining._move(made, asked, refining.looked(made, asked))
-    for moves, wanted in enumerate((made, moved.clamp(0, 1))):
+
+        def last(image):
+            move = refining._move(image, asked, refining.looked(image, asked))
+            return (image + move).clamp(0, 1)
+
+        halfway = (made + refining._halfway(made, asked)).clamp(0, 1)
+        moved = made, last(made), last(halfway)
+    for moves, wanted in enumerate(moved):
         options = {"strength": 1 - (1 - alpha) ** (1 / 3), "precision": "float32"}
         adain = methods.load("adain")(refine=moves, **options)
         stylizer = adain.prepare([Style(style)], generator=torch.Generator())
         torch.testing.assert_close(stylizer(Frame(content)), wanted, rtol=0, atol=2e-3)
-    assert float((moved - made).abs().mean()) > 0.01
+    assert all(float((a - b).abs().mean()) > 0.01 for a, b in pairwise(moved))
 
 
 def test_some_batches_begin_elsewhere(refining):
@@ -160,8 +168,8 @@ def test_it_learns_to_lower_the_loss(photos, tmp_path):
     state, words = zoo.tensors(path.with_name(DECODER))
     assert StyledDecoder(state).missed.min() > 0
     assert json.loads(words["eyes"]) == zoo.fingerprint("petit")
-    # A content, a style, the pass and what became of it, one below the other.
-    assert read(tmp_path / "run" / "samples" / "step-00030.png").shape == (1, 3, 128, 96)
+    # A content, a style, and what is made in each way, one below the other.
+    assert read(tmp_path / "run" / "samples" / "step-00030.png").shape == (1, 3, 160, 96)
 
 
 def test_a_run_that_was_broken_off_ends_as_one_that_was_not(photos, tmp_path, monkeypatch):

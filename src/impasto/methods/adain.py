@@ -30,8 +30,8 @@ from impasto.nets.vgg import VGG
 from impasto.ops import errors
 from impasto.ops.stats import Moments, moments
 from impasto.universal.matching import Matching, confined
-from impasto.universal.method import USUAL, Universal
-from impasto.universal.palette import Palette
+from impasto.universal.method import Universal
+from impasto.universal.palette import HALF, Palette, Scale
 from impasto.universal.refining import Noted
 
 
@@ -39,11 +39,11 @@ class AdaIN(Universal):
     """Match mean and deviation in one pass (Huang and Belongie 2017): quick, and keeps shapes."""
 
     # Beside a pass so quick a move is dear.
-    enough: ClassVar[tuple[float, float]] = 0.08, 0.035
+    enough: ClassVar[Mapping[Scale, tuple[float, float]]] = {HALF: (0.14, 0.07), 1: (0.07, 0.05)}
 
     def cost(self, task: Task) -> Cost:
         """Fitted to the figures of `python -m benchmarks plan`."""
-        seconds = 0.3 + (1 + min(self.refine, USUAL)) * 0.7e-6 * task.pixels
+        seconds = 0.3 + (1 + self.moving) * 0.7e-6 * task.pixels
         return self.costs(task, pixel=850.0 if self.refine else 330.0, seconds=seconds)
 
     def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
@@ -59,7 +59,10 @@ class AdaIN(Universal):
         def passes(long_side: int) -> list[Pass]:
             palette = self.palette(network, styles, STATISTICS, long_side=long_side)
             painting = _Pass(network, palette, styled=styled, alpha=self.alpha)
-            return [painting, *self.refining(network, palette, noted=painting.noted)]
+            refining = self.refining(
+                network, palette, styles, long_side=long_side, noted=painting.noted
+            )
+            return [painting, *refining]
 
         return self.painter(passes, generator=generator)
 

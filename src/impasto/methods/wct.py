@@ -35,7 +35,7 @@ from impasto.nets.decoder import LEVELS, RETURNED, STATISTICS, Decoder
 from impasto.nets.vgg import VGG
 from impasto.ops.stats import Moments, moments, partway, transport
 from impasto.universal.matching import Matching, confined
-from impasto.universal.method import USUAL, Universal
+from impasto.universal.method import Universal
 from impasto.universal.palette import Palette
 from impasto.universal.refining import Noted
 
@@ -64,7 +64,7 @@ class WCT(Universal):
 
     def cost(self, task: Task) -> Cost:
         """Fitted to the figures of `python -m benchmarks plan`."""
-        seconds = 0.4 + (1.8e-6 + 0.7e-6 * min(self.refine, USUAL)) * task.pixels
+        seconds = 0.4 + (1.8e-6 + 0.7e-6 * self.moving) * task.pixels
         return self.costs(task, pixel=880.0 if self.refine else 430.0, seconds=seconds)
 
     def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
@@ -95,7 +95,8 @@ class WCT(Universal):
                 )
                 for level, inverse in zip(self.levels, inverses, strict=True)
             ]
-            return [*matching, *self.refining(network, palette, noted=noted)]
+            refining = self.refining(network, palette, styles, long_side=long_side, noted=noted)
+            return [*matching, *refining]
 
         return self.painter(passes, generator=generator)
 

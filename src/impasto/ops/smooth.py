@@ -40,6 +40,47 @@ def guided(image: Image, *, radius: int, softness: float) -> Image:
     return _averaged(slope, radius) * image + _averaged((1 - slope) * mean, radius)
 
 
+def led(
+    values: Float[Tensor, "N C H W"],
+    guide: Float[Tensor, "N 3 H W"],
+    *,
+    radius: int,
+    softness: float,
+) -> Float[Tensor, "N C H W"]:
+    """The values as far as they follow the colours of a guide; where that is flat, their mean.
+
+    He, Sun and Tang, "Guided Image Filtering", PAMI 2013, equations 14 to 16: within each window
+    the values become a linear function of the guide's colours.
+
+    Args:
+        values: of any range.
+        guide: colours.
+        radius: of the windows in pixels; `2 * radius` around a pixel decide about it.
+        softness: a deviation, in the range of the guide; what varies less is flat.
+    """
+    # Colours around grey, whose squares are small, lose least to rounding.
+    guide = guide - 0.5
+    both = torch.cat([guide, values], 1)
+    products = guide[:, :, None] * both[:, None]
+    means, crossed = _averaged(torch.cat([both, products.flatten(1, 2)], 1), radius).split(
+        [both.shape[1], 3 * both.shape[1]], 1
+    )
+    # Within each window, of the guide's channels with all.
+    covariances = crossed.unflatten(1, (3, -1)) - means[:, :3, None] * means[:, None]
+    own, shared = covariances.movedim((1, 2), (3, 4)).split([3, values.shape[1]], 4)
+    flat = max(softness, 1e-6) ** 2 * torch.eye(3).to(own)
+    slope = torch.linalg.solve(own + flat, shared).movedim((3, 4), (1, 2))
+    rest = means[:, 3:] - _along(slope, means[:, :3])
+    slope, rest = _averaged(torch.cat([slope.flatten(1, 2), rest], 1), radius).split(
+        [3 * values.shape[1], values.shape[1]], 1
+    )
+    return _along(slope.unflatten(1, (3, -1)), guide) + rest
+
+
+def _along(slope: Float[Tensor, "N 3 C H W"], guide: Float[Tensor, "N 3 H W"]) -> Tensor:
+    return (slope * guide[:, :, None]).sum(1)
+
+
 def _averaged(values: Float[Tensor, "N C H W"], radius: int) -> Float[Tensor, "N C H W"]:
     """The mean over the part of each square window that lies within the picture."""
     for axis in ((1, 0), (0, 1)):

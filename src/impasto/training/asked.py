@@ -3,7 +3,7 @@
 See `training.refiner`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -20,6 +20,7 @@ from impasto.ops.stats import gram
 from impasto.training.adain import SHOUT
 from impasto.training.distances import seen
 from impasto.training.shelves import DEEP
+from impasto.universal.palette import HALF, reduced
 
 USUAL, LEAST = 0.25, 0.06
 """The distance of the style of the better trivial answer: as it usually is, and the least that a
@@ -35,7 +36,8 @@ class Asked(NamedTuple):
     Attributes:
         content, own, style: (N, 3, H, W), what the eyes see of it, roughened, and of the styles.
         alpha, same: the share of the style, and whether that is the content itself.
-        wanted, grain: Gram matrices (N, C, C) at `STATISTICS`, and of the pixels.
+        wanted, half, grain: Gram matrices (N, C, C) at `STATISTICS`, those at half of the size, and
+            those of the pixels.
         easy: the distance of the style of the better trivial answer, (N,): the content, or the
             content in the style's colours.
         deep, unit: activations (N, K, h, w) of the content at `DEEP`, and their size (N,).
@@ -47,24 +49,36 @@ class Asked(NamedTuple):
     alpha: float
     same: bool
     wanted: list[Tensor]
+    half: list[Tensor]
     easy: Tensor
     grain: Tensor
     deep: Tensor
     unit: Tensor
 
 
+class Shown(NamedTuple):
+    """What a `nets.refiner.Refiner` is shown of a batch of pictures.
+
+    Attributes:
+        gradient: of the distance of the style, a gentle one.
+        features, errors: at `STATISTICS`, activations and matrices.
+    """
+
+    gradient: Tensor
+    features: list[Tensor]
+    errors: list[Tensor]
+
+
 class Known(NamedTuple):
     """What is known of a batch of pictures.
 
     Attributes:
-        features, errors: at `STATISTICS`, activations and matrices as for a `nets.refiner.Refiner`.
-        gradient, slope: of the style as the network is shown it; of the loss's root.
+        shown: to the network.
+        slope: the gradient of the loss's root.
         root, style, content: (N,); that root, and the distances, which are relative.
     """
 
-    features: list[Tensor]
-    errors: list[Tensor]
-    gradient: Tensor
+    shown: Shown
     slope: Tensor
     root: Tensor
     style: Tensor
@@ -93,9 +107,11 @@ def ask(
     """
     own, other = (eyes(x, STATISTICS) for x in (roughened(content, at=at), style))
     aims = [gram(other[tap]) for tap in STATISTICS]
-    wanted = [
-        torch.lerp(gram(own[tap]), goal, alpha) for tap, goal in zip(STATISTICS, aims, strict=True)
-    ]
+    halves = [eyes(reduced(x, HALF), STATISTICS) for x in (content, style)]
+    wanted, half = (
+        [torch.lerp(gram(a[tap]), gram(b[tap]), alpha) for tap in STATISTICS]
+        for a, b in ((own, other), halves)
+    )
     copied, recolored = (eyes(x, STATISTICS) for x in (content, _recolored(content, style)))
     easy = [
         total(lacking(eyes, [gram(f[tap]) for tap in STATISTICS], aims))
@@ -112,6 +128,7 @@ def ask(
         alpha,
         same,
         wanted,
+        half,
         torch.minimum(*easy),
         grain,
         deep,
@@ -135,20 +152,33 @@ def look(eyes: VGG, image: Tensor, asked: Asked, *, content_weight: float) -> Kn
     if asked.same:
         rest = rest + RETURNED / x[0].numel() * _energy(x - asked.content)
     other = torch.autograd.grad(rest.sum(), x, retain_graph=True)[0]
-    maps = [features[tap] for tap in STATISTICS]
-    here = [f.detach() for f in maps]
-    known = lacking(eyes, map(gram, here), asked.wanted)
-    steep = pulling(known, [x.shape[2] // f.shape[2] for f in here])
-    pulls = [*map(felt, here, steep)]
-    exact = torch.autograd.grad(maps, x, pulls)[0]
-    # Shown is a gradient that tiles agree on: see `universal.refining`.
-    gradient = eyes.back(features, dict(zip(STATISTICS, pulls, strict=True)))
+    shown, known, pulls = _shown(eyes, features, asked.wanted, height=x.shape[2])
+    exact = torch.autograd.grad([features[tap] for tap in STATISTICS], x, pulls)[0]
     style, weight = total(known), USUAL / asked.easy.clamp_min(LEAST)
     root = (weight * style + rest.detach() + FLOOR).sqrt()
     # So much larger is that gradient than the distance's.
     scale = x[0].numel() / (style + FLOOR).sqrt() / weight
     slope = (exact / each(scale) + other) / each(2 * root)
-    return Known(here, [at.error for at in known], gradient, slope, root, style, content.detach())
+    return Known(shown, slope, root, style, content.detach())
+
+
+@torch.no_grad()
+def glance(eyes: VGG, image: Tensor, wanted: Sequence[Tensor]) -> Shown:
+    """What is shown of pictures (N, 3, H, W) that should have these Gram matrices."""
+    features = eyes(image, eyes.down_to(STATISTICS))
+    return _shown(eyes, features, wanted, height=image.shape[2])[0]
+
+
+def _shown(
+    eyes: VGG, features: Features, wanted: Sequence[Tensor], *, height: int
+) -> tuple[Shown, list[Missed], list[Tensor]]:
+    """That, what is missed, and the gradients at `STATISTICS`."""
+    here = [features[tap].detach() for tap in STATISTICS]
+    known = lacking(eyes, map(gram, here), wanted)
+    pulls = [*map(felt, here, pulling(known, [height // f.shape[2] for f in here]))]
+    # Shown is a gradient that tiles agree on: see `universal.refining`.
+    gradient = eyes.back(features, dict(zip(STATISTICS, pulls, strict=True)))
+    return Shown(gradient, here, [at.error for at in known]), known, pulls
 
 
 def lacking(

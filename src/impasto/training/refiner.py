@@ -4,6 +4,7 @@ After Huang and Belongie (ICCV 2017), as `training.adain`, and Andrychowicz et a
 learn by gradient descent by gradient descent", NeurIPS 2016. Departures:
 
 1. A move learns from the gradient after it, which the next move needs anyway, and from no later.
+   One at half of the size learns from that at full size, where the picture is judged.
 2. The decoder learns from the gradients at its own picture and after each move, as if no move
    depended on it: it may leave to the moves what they do better.
 3. What is descended is the root of the loss, in which hard pairs count for more than others but not
@@ -29,17 +30,22 @@ from impasto.nets.decoder import STATISTICS, StyledDecoder, statistics
 from impasto.nets.vgg import VGG, bfloat16_is_fast
 from impasto.ops.errors import felt
 from impasto.ops.stats import gaussian
-from impasto.training.asked import Asked, Known, ask, each, lacking, look
+from impasto.training.asked import Asked, Known, Shown, ask, each, glance, lacking, look
 from impasto.training.data import Pairs, anywhere, listed, pictures, split
 from impasto.training.loop import Course, publish, train
 from impasto.training.mirrors import autocast
+from impasto.universal.palette import HALF, reduced
+from impasto.universal.refining import REACH, enlarged, evened
 
 DECODER, REFINER = "adain.safetensors", "refiner.safetensors"
 EXAM, SHOWN, MEASURED = 16, 4, 6
 """Held-out pairs that are judged, those that are shown, and batches that tell the usual sizes."""
-WAYS, PULLS = ("pass", "one move", "two moves"), (0.4, 1.0, 0.3)
-"""What comes out, and how much the gradient at each of these counts in teaching the decoder: most
-pictures are moved once."""
+WAYS = "pass", "one move", "three moves"
+"""What comes out, where all but the last move are at half of the size."""
+HALVES = (2, 1, 2, 0)
+"""Moves at half of the size, batch after batch; one at full size follows."""
+PASSED, ON_THE_WAY, ENDED = 0.3, 0.2, 1.0
+"""How much a gradient counts in teaching the decoder: at its own picture, and after each move."""
 WEAKER, WEAKEST = 0.25, 0.2
 """Share of batches that keep a part of the content, and the least share of the style in these."""
 WILD, LONGEST = 1.7, 0.07
@@ -110,7 +116,7 @@ class Refining:
         for step in range(MEASURED):
             asked, image = self._begun(step)
             known = self.looked(image, asked)
-            maps = (*known.features, *map(felt, known.features, known.errors))
+            maps = (*known.shown.features, *map(felt, *known.shown[1:]))
             sizes.append(torch.stack([f.float().square().mean().sqrt() for f in maps]))
         usual = torch.stack(sizes).median(0).values
         self.refiner.usual.copy_(usual)
@@ -122,15 +128,15 @@ class Refining:
         """The mean root of the loss at the beginning, and what each move adds to it."""
         asked, image = self._begun(step)
         known = self.looked(image, asked)
-        begun, pull = known.root.mean(), PULLS[0] * _clipped(known.slope)
-        moves, at = {name: torch.zeros_like(begun) for name in ("first", "second")}, image.detach()
-        for name, share in zip(moves, PULLS[1:], strict=True):
-            move = self._move(at, asked, known)
+        begun, pull = known.root.mean(), PASSED * _clipped(known.slope)
+        moves, at = {name: torch.zeros_like(begun) for name in ("half", "full")}, image.detach()
+        for name in (*["half"] * HALVES[step % len(HALVES)], "full"):
+            move = self._halfway(at, asked) if name == "half" else self._move(at, asked, known)
             at, before = at + move.detach(), known.root
             known = self.looked(at, asked)
             after = _clipped(known.slope)
-            moves[name] = _taught(move, after, (known.root - before).mean())
-            pull = pull + share * after
+            moves[name] = moves[name] + _taught(move, after, (known.root - before).mean())
+            pull = pull + (ENDED if name == "full" else ON_THE_WAY) * after
             if not bool((known.root < WILD * before).all()):
                 break
         return {"begun": _taught(image, pull, begun), **moves}
@@ -178,36 +184,51 @@ class Refining:
         return made
 
     def _move(self, image: Tensor, asked: Asked, known: Known) -> Tensor:
+        return asked.alpha * self._found(image, asked.content, known.shown)
+
+    def _halfway(self, image: Tensor, asked: Asked) -> Tensor:
+        """A move at half of the size, in full size."""
+        small, content = (reduced(x, HALF) for x in (image, asked.content))
+        move = self._found(small, content, glance(self.eyes, small, asked.half))
+        return asked.alpha * enlarged(evened(move, content, reach=REACH))
+
+    def _found(self, image: Tensor, content: Tensor, shown: Shown) -> Tensor:
         with autocast(self.eyes):
-            move = self.refiner(image, asked.content, known.gradient, known.features, known.errors)
-        return asked.alpha * move
+            return self.refiner(image, content, *shown)
 
     @torch.no_grad()
     def show(self, step: int) -> None:
         """Write the weights of both, `report.json` and a sheet of samples.
 
         The report holds medians over held-out pairs: the style's distance over that of the content
-        copied, and the content's. A column of the sheet is a content, a style, the pass, one move.
+        copied, and the content's. A column of the sheet is a content, a style, and what `_refined`
+        gives.
         """
         pairs, rows, columns = self.held, list[list[list[float]]](), list[Tensor]()
         pairs.generator.manual_seed(5)
         for _ in range(EXAM):
             content, style = pairs.contents(1), pairs.laid(pairs.paintings.plain(1))
             asked = ask(self.eyes, content, style)
-            made = [self._painted(asked).clamp(0, 1)]
-            known = [self.looked(image, asked) for image in (content, made[0])]
-            for _ in PULLS[1:]:
-                move = self._move(made[-1], asked, known[-1])
-                made.append((made[-1] + move).clamp(0, 1))
-                known.append(self.looked(made[-1], asked))
-            copied, *judged = known
+            made = self._refined(asked)
+            copied, *judged = (self.looked(image, asked) for image in (content, *made))
             rows.append([[float(k.style / copied.style), float(k.content)] for k in judged])
-            columns.append(torch.cat([content, style, *made[:2]], 2))
+            columns.append(torch.cat([content, style, *made], 2))
         medians = zip(WAYS, torch.tensor(rows).median(0).values.tolist(), strict=True)
         held = {way: {"style": found[0], "content": found[1]} for way, found in medians}
         said = self.provenance | {"steps": step, "held_out": held}
         networks = {DECODER: self.decoder, REFINER: self.refiner}
         publish(self.folder, networks, said, sheet=torch.cat(columns[:SHOWN], 3))
+
+    def _refined(self, asked: Asked) -> list[Tensor]:
+        """What is made in each of `WAYS`."""
+
+        def last(image: Tensor) -> Tensor:
+            return (image + self._move(image, asked, self.looked(image, asked))).clamp(0, 1)
+
+        begun = at = self._painted(asked).clamp(0, 1)
+        for _ in range(2):
+            at = (at + self._halfway(at, asked)).clamp(0, 1)
+        return [begun, last(begun), last(at)]
 
     def state(self) -> dict[str, Tensor]:
         """Nothing: every step begins with other pairs."""

@@ -1,6 +1,6 @@
 """The options that all universal methods have, and their stylizers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import ClassVar, Literal, TypeVar
@@ -15,18 +15,31 @@ from impasto.core.options import ADVANCED, Options
 from impasto.core.progress import Report, silent
 from impasto.core.tensors import Image
 from impasto.nets import petit, refiner, zoo
+from impasto.nets.decoder import STATISTICS
 from impasto.nets.vgg import VGG, bfloat16_is_fast
 from impasto.ops.resample import resize
 from impasto.ops.stats import Moments
 from impasto.tiles import whole
 from impasto.universal.matching import confined
-from impasto.universal.palette import Palette, device_of, fits, known, scaled
+from impasto.universal.palette import (
+    HALF,
+    SCALES,
+    Palette,
+    Scale,
+    device_of,
+    fits,
+    key,
+    known,
+    scaled,
+)
 from impasto.universal.refining import Noted, Refining
 
 LARGEST = 576
 """Side of the largest tile of a pass that refines, in pixels; the way back takes memory."""
-MOVES, USUAL = 6, 2.2
-"""How often at most a picture is refined, and how often it usually is."""
+MOVES = 7
+"""How often at most a picture is refined."""
+USUAL, HALFWAY = 1.5, 0.45
+"""How often it usually is at half of the size, and what share of a move in full that takes."""
 LONGEST = 1024
 """In a result longer than this, strokes are as large as in one of this long side: the network sees
 no larger ones."""
@@ -38,9 +51,9 @@ class Universal(Options):
     """The options that all universal methods have, and what they do before any content is known."""
 
     regional: ClassVar[bool] = True
-    enough: ClassVar[tuple[float, float]] = 0.06, 0.03
-    """The distance of the style from which one move is enough, and where it is not, that from which
-    the next is the last."""
+    enough: ClassVar[Mapping[Scale, tuple[float, float]]] = {HALF: (0.15, 0.15), 1: (0.08, 0.045)}
+    """At half of the size and in full: the distance of the style from which one move is enough, and
+    where it is not, that from which the next is the last."""
 
     strength: float = Field(0.5, ge=0, le=1, description="0 returns the content, 1 is all style")
     style_scale: float = Field(
@@ -50,7 +63,11 @@ class Universal(Options):
         "content", description="noise gives the texture of the style alone"
     )
     refine: int = Field(
-        MOVES, ge=0, le=8, description="how often at most what came out is moved to the style"
+        MOVES,
+        ge=0,
+        le=8,
+        description="how often at most what came out is moved to the style; the first half of the "
+        "moves, or more, is at half of the size",
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
@@ -68,6 +85,11 @@ class Universal(Options):
         """
         return 1.0 if self.start == "noise" else 1 - (1 - self.strength) ** 3
 
+    @property
+    def moving(self) -> float:
+        """What refining usually takes, in moves at full size."""
+        return min(self.refine, 1) + HALFWAY * min(max(0, self.refine - 1), USUAL)
+
     def measure(self, image: Image) -> dict[str, Tensor]:
         """Mean and covariance of a style's features at every tap of `petit`; see `Measured`.
 
@@ -81,12 +103,14 @@ class Universal(Options):
         network = self.placed(zoo.load("petit"), image.device)
         side = min(LONGEST, round(self.style_scale * max(image.shape[2:])))
         picture = scaled(image, side)
-        (seen,) = known(network, [Style(picture)], petit.TAPS, long_sides=[max(picture.shape[2:])])
-        parts = {
-            f"{tap}.{part}": value[0].float()
-            for tap, found in seen.items()
-            for part, value in found._asdict().items()
-        }
+        sides, parts = [max(picture.shape[2:])], dict[str, Tensor]()
+        for scale in SCALES:
+            (seen,) = known(network, [Style(picture)], petit.TAPS, long_sides=sides, scale=scale)
+            parts |= {
+                key(tap, part, scale): value[0].float()
+                for tap, found in seen.items()
+                for part, value in found._asdict().items()
+            }
         return parts | {"size": torch.tensor(picture.shape[2:])}
 
     def costs(self, task: Task, *, pixel: float, seconds: float) -> Cost:
@@ -115,11 +139,25 @@ class Universal(Options):
         return self.placed(zoo.load("petit"), device_of(styles[0]))
 
     def palette(
-        self, network: VGG, styles: Sequence[Style], taps: Sequence[str], *, long_side: int
+        self,
+        network: VGG,
+        styles: Sequence[Style],
+        taps: Sequence[str],
+        *,
+        long_side: int,
+        scale: Scale = 1,
     ) -> "Palette":
-        """What the network sees of the styles at these taps, beside a result of this long side."""
+        """What the network sees of the styles at these taps, beside a result of this long side.
+
+        Args:
+            network: what to look with.
+            styles: pictures, or what was measured of them.
+            taps: where to look.
+            long_side: of the result, in pixels.
+            scale: pixels along a side that are seen as one then.
+        """
         sides = [round(self.style_scale * style.scale * long_side) for style in styles]
-        found = known(network, styles, taps, long_sides=sides)
+        found = known(network, styles, taps, long_sides=sides, scale=scale)
         weights = torch.tensor([style.weight for style in styles], dtype=torch.float64)
         return Palette(
             (weights / weights.sum()).to(device_of(styles[0])),
@@ -132,12 +170,22 @@ class Universal(Options):
             },
         )
 
-    def refining(self, network: VGG, palette: "Palette", *, noted: Noted) -> list[Pass]:
+    def refining(
+        self,
+        network: VGG,
+        palette: "Palette",
+        styles: Sequence[Style],
+        *,
+        long_side: int,
+        noted: Noted,
+    ) -> list[Pass]:
         """The passes behind a method's own.
 
         Args:
             network: what to look with.
             palette: the styles, at `decoder.STATISTICS` at least.
+            styles: of which it is.
+            long_side: of the result, in pixels.
             noted: where the method's first pass tells the content's moments.
 
         Raises:
@@ -147,16 +195,26 @@ class Universal(Options):
             return []
         device = network.input.weight.device
         moves = refiner.bundled(device, half=self._half(device))
+        palettes: dict[Scale, Palette] = {1: palette}
+        full = max(1, self.refine // 2)
+        scales: list[Scale] = [HALF if i < self.refine - full else 1 for i in range(self.refine)]
+        if HALF in scales:
+            palettes[HALF] = self.palette(
+                network, styles, STATISTICS, long_side=long_side, scale=HALF
+            )
+        follows = self.start == "content"
         return [
             Refining(
                 network,
-                palette,
+                palettes[scale],
                 refiner=moves,
+                scale=scale,
                 alpha=self.alpha,
-                enough=self.enough,
+                enough=self.enough[scale][scales.index(scale) < place],
+                even=("move" if place else "picture") if follows else "nothing",
                 noted=noted,
             )
-            for _ in range(self.refine)
+            for place, scale in enumerate(scales)
         ]
 
     def placed(self, module: _Module, device: torch.device) -> _Module:

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -24,8 +26,14 @@ ENDING = ".style"
 """Of files that hold what was measured of a style."""
 _LARGEST = 1 << 20
 
+Scale = Literal[1, 2]
+"""Pixels along a side that are seen as one."""
+HALF: Scale = 2
+SCALES: tuple[Scale, ...] = get_args(Scale)
+
 Measured = Mapping[str, Tensor]
-"""`relu1_1.mean` (C,), `relu1_1.covariance` (C, C) and so on for every tap of `petit`."""
+"""`relu1_1.mean` (C,), `relu1_1.covariance` (C, C) and so on for every tap of `petit`; and with
+`half.` before it the same of the picture at half its size."""
 
 
 @dataclass(frozen=True)
@@ -82,44 +90,57 @@ class Palette:
 
 
 def known(
-    network: VGG, styles: Sequence[Style], taps: Sequence[str], *, long_sides: Sequence[int]
+    network: VGG,
+    styles: Sequence[Style],
+    taps: Sequence[str],
+    *,
+    long_sides: Sequence[int],
+    scale: Scale = 1,
 ) -> list[dict[str, Moments]]:
     """Tap to the moments of each style, its picture brought to this long side.
 
     What has many regions is looked at once.
+
+    Args:
+        network: what to look with.
+        styles: pictures, or what was measured of them.
+        taps: where to look.
+        long_sides: of each style, in pixels.
+        scale: pixels along a side that are seen as one then.
     """
     found: dict[int, dict[str, Moments]] = {}
     for side, places in together([style.image for style in styles], long_sides):
         parts = [styles[i] for i in places]
-        kept = [_kept(part.measured or {}, taps) for part in parts]
-        seen = kept if all(kept) else _seen(network, parts, taps, long_side=side)
+        kept = [_kept(part.measured or {}, taps, scale) for part in parts]
+        seen = kept if all(kept) else _seen(network, parts, taps, long_side=side, scale=scale)
         found |= zip(places, seen, strict=True)
     return [found[i] for i in range(len(styles))]
 
 
-def _kept(measured: Measured, taps: Sequence[str]) -> dict[str, Moments]:
+def _kept(measured: Measured, taps: Sequence[str], scale: Scale) -> dict[str, Moments]:
     """What was measured before; nothing if that is something else."""
-    if f"{taps[0]}.mean" not in measured:
+    if key(taps[0], "mean", scale) not in measured:
         return {}
     parts = {
-        tap: [measured[f"{tap}.{part}"][None].double() for part in Moments._fields] for tap in taps
+        tap: [measured[key(tap, part, scale)][None].double() for part in Moments._fields]
+        for tap in taps
     }
     return {tap: Moments(*found) for tap, found in parts.items()}
 
 
 @torch.no_grad()
 def _seen(
-    network: VGG, parts: Sequence[Style], taps: Sequence[str], *, long_side: int
+    network: VGG, parts: Sequence[Style], taps: Sequence[str], *, long_side: int, scale: Scale
 ) -> list[dict[str, Moments]]:
     """Of the regions of one picture."""
     picture = parts[0].image
     assert picture is not None  # `eyes` has looked.
     image = scaled(picture, long_side)
-    features = network(grown(image), taps)
+    features = network(reduced(grown(image, scale), scale), taps)
     found: list[dict[str, Moments]] = []
     for region in (part.region for part in parts):
         if region is not None:
-            region = grown(F.interpolate(region, image.shape[2:], mode="area"))
+            region = grown(F.interpolate(region, image.shape[2:], mode="area"), scale)
         found.append({tap: moments(products(f, pooled(region, f))) for tap, f in features.items()})
     return found
 
@@ -129,10 +150,15 @@ def scaled(image: Image, long_side: int) -> Image:
     return resize(image, fit(*image.shape[2:], long_side=max(MULTIPLE, long_side)))
 
 
-def grown(picture: Tensor) -> Tensor:
+def reduced(picture: Tensor, scale: Scale) -> Tensor:
+    """So many pixels along a side as one."""
+    return F.avg_pool2d(picture, scale) if scale > 1 else picture
+
+
+def grown(picture: Tensor, scale: Scale = 1) -> Tensor:
     """The picture with its right and bottom mirrored to whole positions, as tiles have it."""
-    height, width = picture.shape[2:]
-    pads = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
+    (height, width), multiple = picture.shape[2:], scale * MULTIPLE
+    pads = (0, -width % multiple, 0, -height % multiple)
     mode = "reflect" if pads[1] < width and pads[3] < height else "replicate"
     return F.pad(picture, pads, mode=mode)
 
@@ -200,12 +226,17 @@ def _metadata(data: bytes) -> dict[str, str]:
     return header.get("__metadata__", {})
 
 
+def key(tap: str, part: str, scale: Scale) -> str:
+    """Under which the mean or the covariance of a tap are kept."""
+    return f"{'half.' * (scale == HALF)}{tap}.{part}"
+
+
 def fits(measured: Measured) -> bool:
     """Whether mean and covariance of every tap are there, in their shapes, and finite."""
-    for tap in petit.TAPS:
+    for tap, scale in product(petit.TAPS, SCALES):
         width = petit.WIDTHS[tap.replace("relu", "conv")]
         for part, shape in (("mean", (width,)), ("covariance", (width, width))):
-            value = measured.get(f"{tap}.{part}")
+            value = measured.get(key(tap, part, scale))
             if value is None or tuple(value.shape) != shape or not value.isfinite().all():
                 return False
     return True

@@ -2,30 +2,42 @@
 
 The Gram matrices of the whole are gathered first, and with them the gradient of the style's
 distance is a matter of each place and its surroundings. So a move is made tile by tile as any other
-pass is. Which one, a network says: `impasto.nets.refiner`. How far the style is missed is known
-then, so most pictures get one move and hard ones more.
+pass is. Which one, a network says: `impasto.nets.refiner`.
+
+As Gatys' method may, it goes from coarse to fine: the picture is moved at half of the size, where
+that takes a quarter of the time and reaches twice as far, and then in full. How far the style is
+missed is known each time, so most pictures get one move of each size and hard ones more.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from impasto.core.contract import Box, Frame, Sums
 from impasto.core.tensors import Features, Image
 from impasto.nets.decoder import STATISTICS
+from impasto.nets.optimizer import Pictures
 from impasto.nets.refiner import Refiner
 from impasto.nets.vgg import VGG
 from impasto.ops.errors import Missed, felt, missed, pulling, total
+from impasto.ops.smooth import led
 from impasto.ops.stats import Moments, moments, second
 from impasto.universal.matching import confined, gathered, radius
-from impasto.universal.palette import MULTIPLE, Palette
+from impasto.universal.palette import HALF, MULTIPLE, Palette, Scale, reduced
 
 FAR = 0.5
 """A distance of the style that is far. Where the content itself is nearer, less is as far."""
+CELL, FAR_OFF, REACH, SOFT = 4, 12, 6, 0.01
+"""What is broad at half of the size: what varies over cells of so many pixels. In a picture it
+follows the content within windows that reach so many cells around a cell, and in a move within
+smaller ones, or tiles would need wide surroundings; where the content deviates less, it is flat."""
+
+Even = Literal["nothing", "move", "picture"]
 
 
 class Asked(NamedTuple):
@@ -46,30 +58,33 @@ class Noted:
 
     Attributes:
         moments: of the content, at `STATISTICS`.
-        met: whether the style is met, so that no more moves are needed.
+        met: the scales at which no more moves are needed.
         moves: how many were made.
-        asked: of every move, once the first has found it out.
+        asked: of moves by their scale, once the first of each has found it out.
     """
 
     moments: Mapping[str, Moments] = field(default_factory=dict)
-    met: bool = False
+    met: set[Scale] = field(default_factory=set[Scale])
     moves: int = 0
-    asked: Asked | None = None
+    asked: dict[Scale, Asked] = field(default_factory=dict)
 
     def begin(self, moments: Mapping[str, Moments]) -> None:
         """With another picture, of which these are the moments."""
-        self.moments, self.met, self.moves, self.asked = moments, False, 0, None
+        self.moments, self.met, self.moves, self.asked = moments, set(), 0, {}
 
 
 class Refining:
-    """One move of a picture that is stylized already, or none where the style is met.
+    """One move of a picture that is stylized already; none where one before was enough.
 
     Args:
         network: what to look with.
-        palette: the styles, at `STATISTICS`.
+        palette: the styles, at `STATISTICS`, as they look at this scale.
         refiner: says how to move.
+        scale: pixels along a side that are seen as one.
         alpha: the share of the style in what is asked, see `Universal.alpha`.
-        enough: see `Universal.enough`.
+        enough: the distance of the style from which this is the last of its scale.
+        even: what has to follow the content as far as it is broad, at half of the size: the move,
+            or the whole picture that it gives; see `evened`.
         noted: what earlier passes say; the first of all has told the content's moments.
 
     Attributes:
@@ -77,7 +92,6 @@ class Refining:
         recalls: the content is asked for.
     """
 
-    multiple = MULTIPLE
     recalls = True
 
     def __init__(
@@ -86,59 +100,78 @@ class Refining:
         palette: Palette,
         *,
         refiner: Refiner,
+        scale: Scale,
         alpha: float,
-        enough: tuple[float, float],
+        enough: float,
+        even: Even,
         noted: Noted,
     ) -> None:
-        self.network, self.palette = network, palette
-        self.refiner, self.alpha, self.enough, self.noted = refiner, alpha, enough, noted
-        # There and back again.
+        self.network, self.palette, self.refiner = network, palette, refiner
+        self.scale: Scale = scale
+        self.alpha, self.enough, self.even, self.noted = alpha, enough, even, noted
+        # There and back again, and over two windows.
         beyond = refiner.margin + 2 * radius(network, STATISTICS)
-        self.margin = -(-beyond // MULTIPLE) * MULTIPLE
-        self._seen: tuple[Frame, Features] | None = None
+        self.reach = FAR_OFF if even == "picture" else REACH
+        # Two windows, and the way between cells.
+        beyond += (2 * self.reach + 1) * CELL if scale == HALF else 0
+        self.multiple = scale * MULTIPLE
+        self.margin = -(-scale * beyond // self.multiple) * self.multiple
+        self._seen: tuple[Frame, Frame, Features] | None = None
 
     @property
     def needed(self) -> bool:
         """Whether the style is not met yet."""
-        return not self.noted.met
+        return self.scale not in self.noted.met
 
     def gather(self, frame: Frame, inside: Box) -> Sums:
-        """The sums of the picture's features."""
+        """The sums of the picture's features, and of the content's where they must be known."""
         self._seen = None  # Before others take memory.
-        features = self._look(frame)
+        seen = self._reduced(frame)
+        features = self._look(seen.content)
         # A picture that is one tile is moved next, and need not be looked at again.
-        self._seen = frame, features
-        return gathered({tap: features[tap] for tap in STATISTICS}, frame, inside)
+        self._seen = frame, seen, features
+        box = Box(*(side // self.scale for side in inside))
+        sums = gathered({tap: features[tap] for tap in STATISTICS}, seen, box)
+        if self.scale == HALF and self.alpha < 1 and HALF not in self.noted.asked:
+            own = gathered(self.network(_origin(seen), STATISTICS), seen, box)
+            sums |= {f"content.{tap}": part for tap, part in own.items()}
+        return sums
 
     @torch.no_grad()
     def change(self, sums: Sums) -> Callable[[Frame], Image]:
         """Gram matrices as they are and as they should be, and then the network's move."""
-        enough = self.enough[self.noted.moves > 0]
-        asked = self.noted.asked = self.noted.asked or self._asked()
+        asked = self.noted.asked[self.scale] = self.noted.asked.get(self.scale) or self._asked(sums)
         known = self._missed({tap: moments(sums[tap]) for tap in STATISTICS}, asked.grams)
-        self.noted.met = bool((total(known) < enough * asked.far).all())
+        if bool((total(known) < self.enough * asked.far).all()):
+            self.noted.met.add(self.scale)
         self.noted.moves += 1
 
         @torch.no_grad()
         def changed(frame: Frame) -> Image:
-            features = self._seen_before(frame) or self._look(frame)
+            seen, features = self._seen_before(frame)
             move = self.refiner(
-                frame.content,
-                _origin(frame),
-                self._gradient(frame, features, known),
+                seen.content,
+                _origin(seen),
+                self._gradient(seen, features, known),
                 [features[tap] for tap in STATISTICS],
                 [each.error for each in known],
-                joined=partial(self._joined, frame=frame),
+                joined=partial(self._joined, frame=seen),
             )
+            if self.scale == HALF:
+                move = enlarged(self._evened(move, seen))
             # So that little strength changes little.
             return confined((frame.content + self.alpha * move).clamp(0, 1), frame)
 
         return changed
 
-    def _asked(self) -> Asked:
-        grams = self.palette.wanted(self.noted.moments, STATISTICS, alpha=self.alpha)
-        begun = total(self._missed(self.noted.moments, grams))
-        return Asked(grams, (begun / FAR).clamp_max(1))
+    def _asked(self, sums: Sums) -> Asked:
+        # At full strength nothing of the content is in what is asked, and how far it is from there
+        # is about the same at any size.
+        told = f"content.{STATISTICS[0]}" in sums
+        own = {tap: moments(sums[f"content.{tap}"]) for tap in STATISTICS if told}
+        own = own or self.noted.moments
+        grams = self.palette.wanted(own, STATISTICS, alpha=self.alpha)
+        return Asked(grams, (total(self._missed(own, grams)) / FAR).clamp_max(1))
 
     def _missed(self, own: Mapping[str, Moments], wanted: Mapping[str, Tensor]) -> list[Missed]:
         return [
@@ -157,14 +190,32 @@ class Refining:
         }
         return self.network.back(features, pulls)
 
-    def _seen_before(self, frame: Frame) -> Features | None:
-        seen, self._seen = self._seen, None
-        return None if seen is None or seen[0] is not frame else seen[1]
+    def _evened(self, move: Image, frame: Frame) -> Image:
+        if self.even == "nothing":
+            return move
+        whole = frame.content if self.even == "picture" else torch.zeros_like(move)
+        return evened(whole + move, _origin(frame), reach=self.reach) - whole
+
+    def _seen_before(self, frame: Frame) -> tuple[Frame, Features]:
+        before, self._seen = self._seen, None
+        if before is not None and before[0] is frame:
+            return before[1:]
+        seen = self._reduced(frame)
+        return seen, self._look(seen.content)
+
+    def _reduced(self, frame: Frame) -> Frame:
+        """As it is seen."""
+        if self.scale == 1:
+            return frame
+        content, origin, *regions = (
+            reduced(part, self.scale) for part in (frame.content, _origin(frame), *frame.regions)
+        )
+        return Frame(content, regions=regions, origin=origin)
 
     @torch.no_grad()
-    def _look(self, frame: Frame) -> Features:
+    def _look(self, image: Image) -> Features:
         """The features of all layers, which the way back needs."""
-        return self.network(frame.content, self.network.down_to(STATISTICS))
+        return self.network(image, self.network.down_to(STATISTICS))
 
     def _joined(self, maps: Tensor, frame: Frame) -> Tensor:
         """One map of those of all regions, (R, C, h, w)."""
@@ -172,6 +223,27 @@ class Refining:
             return maps
         places = self.palette.places(frame, stride=frame.content.shape[2] // maps.shape[2])
         return (maps * places).sum(0, keepdim=True).to(maps.dtype)
+
+
+def evened(picture: Pictures, content: Pictures, *, reach: int) -> Pictures:
+    """A picture, or a move of one, of which what is broad varies only where the content does.
+
+    Else a colour that the style asks for gathers where it is found most easily, about edges: as
+    haloes, in what is flat in the content.
+
+    Args:
+        picture: (N, 3, H, W).
+        content: (N, 3, H, W), sRGB in [0, 1].
+        reach: cells around one within which the content is followed.
+    """
+    broad, guide = (F.avg_pool2d(each, CELL) for each in (picture, content))
+    change = led(broad, guide, radius=reach, softness=SOFT) - broad
+    return picture + F.interpolate(change, scale_factor=float(CELL), mode="bilinear")
+
+
+def enlarged(move: Pictures) -> Tensor:
+    """What was found at half of the size, (N, 3, 2 · h, 2 · w)."""
+    return F.interpolate(move, scale_factor=float(HALF), mode="bilinear")
 
 
 def _origin(frame: Frame) -> Image:
