@@ -117,14 +117,13 @@ def test_one_of_another_petit_is_refused(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["adain", "wct"])
-def test_each_move_of_the_bundled_network_brings_a_picture_nearer_to_its_style(name, monkeypatch):
-    monkeypatch.setattr(
-        load(name), "enough", {1: (0.0, 0.0), 2: (0.0, 0.0)}
-    )  # However near it is already.
+def test_moves_of_the_bundled_network_bring_a_picture_nearer_to_its_style(name, monkeypatch):
+    # However near it is already.
+    monkeypatch.setattr(load(name), "enough", {1: (0.0, 0.0), 2: (0.0, 0.0)})
     photo, painting = (
         resize(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None] / 255, size)
         for pixels, size in ((data.astronaut(), (192, 192)), (data.coffee(), (128, 192)))
     )
-    far = [_far(load(name)(strength=1.0, refine=n), photo, painting) for n in (0, 1, 2)]
+    far = [_far(load(name)(strength=1.0, refine=n), photo, painting) for n in (0, 1, 4)]
     assert far[1] < 0.8 * far[0]
     assert far[2] < 0.9 * far[1]

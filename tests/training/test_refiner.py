@@ -137,7 +137,7 @@ def test_what_is_trained_is_what_the_method_does(alpha, refining, photos, monkey
             move = refining._move(image, asked, refining.looked(image, asked))
             return (image + move).clamp(0, 1)
 
-        halfway = (made + refining._halfway(made, asked)).clamp(0, 1)
+        halfway = (made + refining._halfway(made, asked, first=True)).clamp(0, 1)
         moved = made, last(made), last(halfway)
     for moves, wanted in enumerate(moved):
         options = {"strength": 1 - (1 - alpha) ** (1 / 3), "precision": "float32"}

@@ -35,7 +35,7 @@ from impasto.training.data import Pairs, anywhere, listed, pictures, split
 from impasto.training.loop import Course, publish, train
 from impasto.training.mirrors import autocast
 from impasto.universal.palette import HALF, reduced
-from impasto.universal.refining import REACH, enlarged, evened
+from impasto.universal.refining import Even, enlarged, following
 
 DECODER, REFINER = "adain.safetensors", "refiner.safetensors"
 EXAM, SHOWN, MEASURED = 16, 4, 6
@@ -130,8 +130,11 @@ class Refining:
         known = self.looked(image, asked)
         begun, pull = known.root.mean(), PASSED * _clipped(known.slope)
         moves, at = {name: torch.zeros_like(begun) for name in ("half", "full")}, image.detach()
-        for name in (*["half"] * HALVES[step % len(HALVES)], "full"):
-            move = self._halfway(at, asked) if name == "half" else self._move(at, asked, known)
+        for place, name in enumerate((*["half"] * HALVES[step % len(HALVES)], "full")):
+            if name == "half":
+                move = self._halfway(at, asked, first=place == 0)
+            else:
+                move = self._move(at, asked, known)
             at, before = at + move.detach(), known.root
             known = self.looked(at, asked)
             after = _clipped(known.slope)
@@ -186,11 +189,12 @@ class Refining:
     def _move(self, image: Tensor, asked: Asked, known: Known) -> Tensor:
         return asked.alpha * self._found(image, asked.content, known.shown)
 
-    def _halfway(self, image: Tensor, asked: Asked) -> Tensor:
-        """A move at half of the size, in full size."""
+    def _halfway(self, image: Tensor, asked: Asked, *, first: bool) -> Tensor:
+        """A move at half of the size, in full size; the first sees to the whole picture."""
         small, content = (reduced(x, HALF) for x in (image, asked.content))
         move = self._found(small, content, glance(self.eyes, small, asked.half))
-        return asked.alpha * enlarged(evened(move, content, reach=REACH))
+        even: Even = "picture" if first else "move"
+        return asked.alpha * enlarged(following(move, small, content, even=even))
 
     def _found(self, image: Tensor, content: Tensor, shown: Shown) -> Tensor:
         with autocast(self.eyes):
@@ -226,8 +230,8 @@ class Refining:
             return (image + self._move(image, asked, self.looked(image, asked))).clamp(0, 1)
 
         begun = at = self._painted(asked).clamp(0, 1)
-        for _ in range(2):
-            at = (at + self._halfway(at, asked)).clamp(0, 1)
+        for first in (True, False):
+            at = (at + self._halfway(at, asked, first=first)).clamp(0, 1)
         return [begun, last(begun), last(at)]
 
     def state(self) -> dict[str, Tensor]:

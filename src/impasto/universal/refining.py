@@ -32,12 +32,11 @@ from impasto.universal.palette import HALF, MULTIPLE, Palette, Scale, reduced
 
 FAR = 0.5
 """A distance of the style that is far. Where the content itself is nearer, less is as far."""
-CELL, FAR_OFF, REACH, SOFT = 4, 12, 6, 0.01
-"""What is broad at half of the size: what varies over cells of so many pixels. In a picture it
-follows the content within windows that reach so many cells around a cell, and in a move within
-smaller ones, or tiles would need wide surroundings; where the content deviates less, it is flat."""
-
 Even = Literal["nothing", "move", "picture"]
+CELL, REACH, SOFT = 4, {"nothing": 0, "move": 6, "picture": 12}, 0.01
+"""What is broad at half of the size: what varies over cells of so many pixels. It follows the
+content within windows that reach so many cells around a cell, not far for every move, or tiles
+would need wide surroundings. Where the content deviates less than so much, it is flat."""
 
 
 class Asked(NamedTuple):
@@ -108,12 +107,12 @@ class Refining:
     ) -> None:
         self.network, self.palette, self.refiner = network, palette, refiner
         self.scale: Scale = scale
-        self.alpha, self.enough, self.even, self.noted = alpha, enough, even, noted
+        self.alpha, self.enough, self.noted = alpha, enough, noted
+        self.even: Even = even
         # There and back again, and over two windows.
         beyond = refiner.margin + 2 * radius(network, STATISTICS)
-        self.reach = FAR_OFF if even == "picture" else REACH
         # Two windows, and the way between cells.
-        beyond += (2 * self.reach + 1) * CELL if scale == HALF else 0
+        beyond += (2 * REACH[even] + 1) * CELL if scale == HALF else 0
         self.multiple = scale * MULTIPLE
         self.margin = -(-scale * beyond // self.multiple) * self.multiple
         self._seen: tuple[Frame, Frame, Features] | None = None
@@ -158,7 +157,7 @@ class Refining:
                 joined=partial(self._joined, frame=seen),
             )
             if self.scale == HALF:
-                move = enlarged(self._evened(move, seen))
+                move = enlarged(following(move, seen.content, _origin(seen), even=self.even))
             # So that little strength changes little.
             return confined((frame.content + self.alpha * move).clamp(0, 1), frame)
 
@@ -190,12 +189,6 @@ class Refining:
         }
         return self.network.back(features, pulls)
 
-    def _evened(self, move: Image, frame: Frame) -> Image:
-        if self.even == "nothing":
-            return move
-        whole = frame.content if self.even == "picture" else torch.zeros_like(move)
-        return evened(whole + move, _origin(frame), reach=self.reach) - whole
-
     def _seen_before(self, frame: Frame) -> tuple[Frame, Features]:
         before, self._seen = self._seen, None
         if before is not None and before[0] is frame:
@@ -223,6 +216,14 @@ class Refining:
             return maps
         places = self.palette.places(frame, stride=frame.content.shape[2] // maps.shape[2])
         return (maps * places).sum(0, keepdim=True).to(maps.dtype)
+
+
+def following(move: Pictures, picture: Pictures, content: Pictures, *, even: Even) -> Pictures:
+    """A move (N, 3, h, w) of a picture whose broad part, or the picture's then, is `evened`."""
+    if even == "nothing":
+        return move
+    whole = picture if even == "picture" else torch.zeros_like(move)
+    return evened(whole + move, content, reach=REACH[even]) - whole
 
 
 def evened(picture: Pictures, content: Pictures, *, reach: int) -> Pictures:
