@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from impasto.core.contract import Box, Frame, Pass, Recalling, Skippable, Sums
+from impasto.core.contract import Box, Frame, Pass, Recalling, Reducing, Skippable, Sums
 from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
 
@@ -49,6 +49,14 @@ class Sink(Protocol):
     def write(self, rows: Image) -> None:
         """The rows (1, 3, h, W) below those written before."""
         ...
+
+
+def surroundings(passes: Sequence[Pass]) -> int:
+    """Pixels on each side of a tile that are worked on besides it, at most.
+
+    Of a pass that sees several as one only so many are counted.
+    """
+    return max((each.margin // _scale(each) for each in passes), default=0)
 
 
 class Held:
@@ -278,6 +286,10 @@ class _Work:
                     Box(top - first, left - start, bottom - top, right - left),
                     Box(top, left, min(bottom, height) - top, min(right, width) - left),
                 )
+
+
+def _scale(each: Pass) -> int:
+    return each.scale if isinstance(each, Reducing) else 1
 
 
 def _needed(each: Pass) -> bool:

@@ -14,6 +14,7 @@ from impasto.jobs.spec import Job
 from impasto.methods import load
 from impasto.nets import trained
 from impasto.nets.transformer import Paper
+from impasto.tiles import surroundings
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +65,7 @@ def test_a_plan_has_the_tiles_of_the_run(method, monkeypatch):
     assert (found.side is None) == run.whole
     if found.side:
         assert (found.side, found.tiles) == (run.side, 3 * 2)
-        assert found.margin == max(each.margin for each in run.passes)
+        assert found.margin == surroundings(run.passes)
 
 
 def test_what_would_be_refused_is_refused_in_the_same_words():

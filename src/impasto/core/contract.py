@@ -182,6 +182,17 @@ class Skippable(Pass, Protocol):
 
 
 @runtime_checkable
+class Reducing(Pass, Protocol):
+    """A pass that works on a smaller picture.
+
+    Attributes:
+        scale: pixels along a side that are seen as one.
+    """
+
+    scale: int
+
+
+@runtime_checkable
 class InPasses(Stylizer, Protocol):
     """A stylizer that works pass by pass, so that it can work tile by tile."""
 
