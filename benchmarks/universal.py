@@ -81,7 +81,7 @@ def first(name: str, content: Tensor, style: Tensor, strength: float) -> Callabl
 def universal_speed() -> dict[str, object]:
     """At 512 × 512 with everything loaded, and whole processes.
 
-    Of a pair that is moved once, as most are, and of one that is moved as often as any.
+    Of a pair that is moved as seldom as most are, and of one that is moved as often as any.
     """
     need_shared()
     torch.set_num_threads(2)
