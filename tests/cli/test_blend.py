@@ -56,4 +56,4 @@ def test_a_style_is_measured_to_a_file_next_to_it(capsys):
     assert main(["measure", ":swirl", "-o", "night.style", "--style-scale", "0.5"]) == 0
     measured = load_style("night.style")
     assert measured["size"].tolist() == [384, 512]
-    assert {key.partition(".")[0] for key in measured} == {*petit.TAPS, "size"}
+    assert {key.partition(".")[0] for key in measured} == {*petit.TAPS, "half", "size"}

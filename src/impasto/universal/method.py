@@ -32,7 +32,7 @@ from impasto.universal.palette import (
     known,
     scaled,
 )
-from impasto.universal.refining import Noted, Refining
+from impasto.universal.refining import Even, Noted, Refining
 
 LARGEST = 576
 """Side of the largest tile of a pass that refines, in pixels; the way back takes memory."""
@@ -54,6 +54,9 @@ class Universal(Options):
     enough: ClassVar[Mapping[Scale, tuple[float, float]]] = {HALF: (0.15, 0.15), 1: (0.08, 0.045)}
     """At half of the size and in full: the distance of the style from which one move is enough, and
     where it is not, that from which the next is the last."""
+
+    alone: ClassVar[float] = 0.0
+    """The distance of the style from which one move in full is all there is; 0 is not asked."""
 
     strength: float = Field(0.5, ge=0, le=1, description="0 returns the content, 1 is all style")
     style_scale: float = Field(
@@ -202,20 +205,27 @@ class Universal(Options):
             palettes[HALF] = self.palette(
                 network, styles, STATISTICS, long_side=long_side, scale=HALF
             )
-        follows = self.start == "content"
-        return [
-            Refining(
+
+        def move(scale: Scale, enough: float, even: Even, *, alone: bool = False) -> Refining:
+            return Refining(
                 network,
                 palettes[scale],
                 refiner=moves,
                 scale=scale,
                 alpha=self.alpha,
-                enough=self.enough[scale][scales.index(scale) < place],
-                even=("move" if place else "picture") if follows else "nothing",
+                enough=enough,
+                alone=alone,
+                even=even if self.start == "content" else "nothing",
                 noted=noted,
             )
-            for place, scale in enumerate(scales)
-        ]
+
+        passes: list[Pass] = []
+        if self.alone and HALF in scales:
+            passes.append(move(1, self.alone, "nothing", alone=True))
+        for place, scale in enumerate(scales):
+            enough = self.enough[scale][scales.index(scale) < place]
+            passes.append(move(scale, enough, "move" if place else "picture"))
+        return passes
 
     def placed(self, module: _Module, device: torch.device) -> _Module:
         """A network on its device, in the precision that is wanted there."""
