@@ -111,7 +111,7 @@ class Refining:
         self.scale: Scale = scale
         self.alpha, self.enough, self.alone, self.noted = alpha, enough, alone, noted
         self.even: Even = even
-        # There and back again, and over two windows.
+        # There and back again.
         beyond = refiner.margin + 2 * radius(network, STATISTICS)
         # Two windows, and the way between cells.
         beyond += (2 * REACH[even] + 1) * CELL if scale == HALF else 0
