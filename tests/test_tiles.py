@@ -318,6 +318,33 @@ def test_passes_that_turn_out_to_be_needless_are_left_out(tmp_path, size, enough
         assert not enough or done[-1] == pytest.approx(1)
 
 
+@pytest.mark.parametrize("size", [(75, 110), (64, 96)])
+@pytest.mark.parametrize("idle", [{1}, {2}, {0, 2}, {1, 2}, {0, 1, 2}])
+def test_passes_that_find_nothing_to_do_change_nothing(tmp_path, size, idle):
+    class Idle(Plain):
+        """Darkens; or, once it was told its sums, does nothing."""
+
+        def __init__(self, place):
+            self.place = place
+
+        def gather(self, frame, inside):
+            return {"pixels": torch.tensor(float(inside.height * inside.width))}
+
+        def change(self, sums):
+            return None if self.place in idle else lambda frame: frame.content * 0.5
+
+    image, passes, events = noise(1, 3, *size), [Idle(place) for place in range(3)], []
+    for run in (
+        lambda: whole(passes, Frame(image), report=events.append),
+        lambda: by_tiles(passes, image, side=32, folder=tmp_path, report=events.append),
+    ):
+        events.clear()
+        torch.testing.assert_close(run(), image * 0.5 ** (3 - len(idle)))
+        done = [event.done for event in events]
+        assert done == sorted(done)
+        assert done[-1] > 1 / 3
+
+
 def test_nothing_is_written_or_kept_after_a_failure(normalised, tmp_path):
     def stop(progress):
         if progress.done > 0.5:

@@ -435,7 +435,7 @@ def test_moves_end_where_the_style_is_met(
 
     def painted(enough: float, refine: int) -> tuple[Tensor, int]:
         monkeypatch.setattr(kind, "enough", {1: (enough,) * 2, 2: (enough,) * 2})
-        monkeypatch.setattr(kind, "alone", 0.0)
+        monkeypatch.setattr(kind, "spared", 0.0)
         stylizer = prepared(kind, [Style(STYLE)], strength=1.0, refine=refine)
         out = stylizer(Frame(content))
         assert isinstance(stylizer, InPasses)
@@ -454,8 +454,8 @@ def test_moves_end_where_the_style_is_met(
         assert moves == 2
         assert torch.equal(out, met)
     # Or one in full alone.
-    for alone, wanted in ((1e9, found[0][0]), (1e-9, met)):
-        monkeypatch.setattr(kind, "alone", alone)
+    for spared, wanted in ((1e9, found[0][0]), (1e-9, met)):
+        monkeypatch.setattr(kind, "spared", spared)
         stylizer = prepared(kind, [Style(STYLE)], strength=1.0, refine=3)
         assert torch.equal(stylizer(Frame(content)), wanted)
         sink = Held(torch.zeros_like(content))

@@ -139,7 +139,9 @@ def whole(passes: Sequence[Pass], frame: Frame, *, report: Report = silent) -> I
         sums = each.gather(grown, Box(0, 0, len(down), len(across)))
         course.advance("looking", GATHERING * height * width)
         change = each.change(sums)
-        course.told(passes[place + 1 :])
+        course.told(passes[place + 1 :], idle=change is None)
+        if change is None:
+            continue
         image = change(grown)[:, :, :height, :width]
         course.advance("painting", CHANGING * height * width, image)
     return image
@@ -181,7 +183,10 @@ def tiled(
                 continue
             work = _Work(each, [source, *_recalled(each, first), *regions], side, device, course)
             change = work.told()
-            if not course.told(passes[place + 1 :]):
+            left = course.told(passes[place + 1 :], idle=change is None)
+            if change is None:
+                continue
+            if not left:
                 work.into(sink, change)
                 return
             spool = spools[source is spools[0]]
@@ -202,9 +207,11 @@ class _Course:
     spent: int = 0
     step: int = 0
 
-    def told(self, rest: Sequence[Pass]) -> int:
-        """A pass was told its sums; how many of those behind it are needed."""
+    def told(self, rest: Sequence[Pass], *, idle: bool) -> int:
+        """A pass was told its sums, and may do nothing; how many of those behind it are needed."""
         self.begun += 1
+        if idle:
+            self.spent += CHANGING * self.size[0] * self.size[1]
         left = sum(map(_needed, rest))
         self.passes = self.begun + left
         return left
@@ -236,8 +243,8 @@ class _Work:
     device: torch.device | str
     course: _Course
 
-    def told(self) -> Callable[[Frame], Image]:
-        """What is to be done with each tile."""
+    def told(self) -> Callable[[Frame], Image] | None:
+        """What is to be done with each tile, if anything."""
         return self.each.change(self._gathered())
 
     def into(self, sink: Sink, change: Callable[[Frame], Image]) -> None:

@@ -120,7 +120,7 @@ def test_one_of_another_petit_is_refused(monkeypatch):
 def test_moves_of_the_bundled_network_bring_a_picture_nearer_to_its_style(name, monkeypatch):
     # However near it is already.
     monkeypatch.setattr(load(name), "enough", {1: (0.0, 0.0), 2: (0.0, 0.0)})
-    monkeypatch.setattr(load(name), "alone", 0.0)
+    monkeypatch.setattr(load(name), "spared", 0.0)
     photo, painting = (
         resize(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None] / 255, size)
         for pixels, size in ((data.astronaut(), (192, 192)), (data.coffee(), (128, 192)))

@@ -155,8 +155,11 @@ class Pass(Protocol):
         """
         ...
 
-    def change(self, sums: Sums) -> Callable[[Frame], Image]:
-        """What is to be done with each tile, now that the sums over all of them are known."""
+    def change(self, sums: Sums) -> Callable[[Frame], Image] | None:
+        """What is to be done with each tile, now that the sums over all of them are known.
+
+        None where that is nothing.
+        """
         ...
 
 

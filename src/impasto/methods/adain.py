@@ -39,7 +39,7 @@ class AdaIN(Universal):
     """Match mean and deviation in one pass (Huang and Belongie 2017): quick, and keeps shapes."""
 
     # Beside a pass so quick a move is dear.
-    alone: ClassVar[float] = 0.06
+    spared: ClassVar[float] = 0.1
     enough: ClassVar[Mapping[Scale, tuple[float, float]]] = {HALF: (0.14, 0.07), 1: (0.07, 0.05)}
 
     def cost(self, task: Task) -> Cost:

@@ -83,8 +83,24 @@ def _along(slope: Float[Tensor, "N 3 C H W"], guide: Float[Tensor, "N 3 H W"]) -
 
 def _averaged(values: Float[Tensor, "N C H W"], radius: int) -> Float[Tensor, "N C H W"]:
     """The mean over the part of each square window that lies within the picture."""
-    for axis in ((1, 0), (0, 1)):
-        size = (2 * radius * axis[0] + 1, 2 * radius * axis[1] + 1)
-        pad = (radius * axis[0], radius * axis[1])
-        values = F.avg_pool2d(values, size, stride=1, padding=pad, count_include_pad=False)
+    for axis in (2, 3):
+        ones = torch.ones([side if d == axis else 1 for d, side in enumerate(values.shape)])
+        values = _summed(values, radius, axis) / _summed(ones.to(values), radius, axis)
     return values
+
+
+def _summed(values: Tensor, radius: int, axis: int) -> Tensor:
+    """The sums over windows along an axis, beyond whose ends all is 0.
+
+    A window is made of sums over 1, 2, 4, … positions, each of two of the last: few for a wide one.
+    """
+    length, width, at = values.shape[axis], 2 * radius + 1, 1
+    part = F.pad(values, (0, 0, radius, radius) if axis == 2 else (radius, radius, 0, 0))
+    total = part.narrow(axis, 0, length)
+    for size in (2**k for k in range(width.bit_length() - 1)):
+        twice = part.shape[axis] - size
+        part = part.narrow(axis, 0, twice) + part.narrow(axis, size, twice)
+        if width & 2 * size:
+            total = total + part.narrow(axis, at, length)
+            at += 2 * size
+    return total

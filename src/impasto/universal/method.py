@@ -55,8 +55,8 @@ class Universal(Options):
     """At half of the size and in full: the distance of the style from which one move is enough, and
     where it is not, that from which the next is the last."""
 
-    alone: ClassVar[float] = 0.0
-    """The distance of the style from which one move in full is all there is; 0 is not asked."""
+    spared: ClassVar[float] = 0.0
+    """The distance of the style from which nothing is moved at half of the size."""
 
     strength: float = Field(0.5, ge=0, le=1, description="0 returns the content, 1 is all style")
     style_scale: float = Field(
@@ -206,26 +206,23 @@ class Universal(Options):
                 network, styles, STATISTICS, long_side=long_side, scale=HALF
             )
 
-        def move(scale: Scale, enough: float, even: Even, *, alone: bool = False) -> Refining:
+        def move(scale: Scale, *, first: bool) -> Refining:
+            even: Even = "picture" if first else "move"
             return Refining(
                 network,
                 palettes[scale],
                 refiner=moves,
                 scale=scale,
                 alpha=self.alpha,
-                enough=enough,
-                alone=alone,
+                enough=self.enough[scale][not first],
+                idle=self.spared if first and scale == HALF else 0.0,
                 even=even if self.start == "content" else "nothing",
                 noted=noted,
             )
 
-        passes: list[Pass] = []
-        if self.alone and HALF in scales:
-            passes.append(move(1, self.alone, "nothing", alone=True))
-        for place, scale in enumerate(scales):
-            enough = self.enough[scale][scales.index(scale) < place]
-            passes.append(move(scale, enough, "move" if place else "picture"))
-        return passes
+        return [
+            move(scale, first=place == scales.index(scale)) for place, scale in enumerate(scales)
+        ]
 
     def placed(self, module: _Module, device: torch.device) -> _Module:
         """A network on its device, in the precision that is wanted there."""

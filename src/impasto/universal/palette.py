@@ -152,7 +152,11 @@ def scaled(image: Image, long_side: int) -> Image:
 
 def reduced(picture: Tensor, scale: Scale) -> Tensor:
     """So many pixels along a side as one."""
-    return F.avg_pool2d(picture, scale) if scale > 1 else picture
+    if scale == 1:
+        return picture
+    # Of few channels far quicker than to pool.
+    rows = picture[:, :, ::2] + picture[:, :, 1::2]
+    return (rows[..., ::2] + rows[..., 1::2]) / 4
 
 
 def grown(picture: Tensor, scale: Scale = 1) -> Tensor:

@@ -4,9 +4,9 @@ The Gram matrices of the whole are gathered first, and with them the gradient of
 distance is a matter of each place and its surroundings. So a move is made tile by tile as any other
 pass is. Which one, a network says: `impasto.nets.refiner`.
 
-How far the style is missed is known each time. Where that is little, one move is all. Elsewhere, as
-Gatys' method may, it goes from coarse to fine: the picture is moved at half of the size, where that
-takes a third of the time and reaches twice as far, and then in full, as often as it needs.
+As Gatys' method may, it goes from coarse to fine: the picture is moved at half of the size, where
+that takes a third of the time and reaches twice as far, and then in full. How far the style is
+missed is known each time, and there are as many moves of either kind as that needs.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ from impasto.ops.errors import Missed, felt, missed, pulling, total
 from impasto.ops.smooth import led
 from impasto.ops.stats import Moments, moments, second
 from impasto.universal.matching import confined, gathered, radius
-from impasto.universal.palette import HALF, MULTIPLE, SCALES, Palette, Scale, reduced
+from impasto.universal.palette import HALF, MULTIPLE, Palette, Scale, reduced
 
 FAR = 0.5
 """A distance of the style that is far. Where the content itself is nearer, less is as far."""
@@ -82,7 +82,7 @@ class Refining:
         scale: pixels along a side that are seen as one.
         alpha: the share of the style in what is asked, see `Universal.alpha`.
         enough: the distance of the style from which this is the last of its scale.
-        alone: it is made only if it is the last of all.
+        idle: that from which not even this is made.
         even: what has to follow the content as far as it is broad, at half of the size: the move,
             or the whole picture that it gives; see `evened`.
         noted: what earlier passes say; the first of all has told the content's moments.
@@ -103,13 +103,13 @@ class Refining:
         scale: Scale,
         alpha: float,
         enough: float,
-        alone: bool,
+        idle: float,
         even: Even,
         noted: Noted,
     ) -> None:
         self.network, self.palette, self.refiner = network, palette, refiner
         self.scale: Scale = scale
-        self.alpha, self.enough, self.alone, self.noted = alpha, enough, alone, noted
+        self.alpha, self.enough, self.idle, self.noted = alpha, enough, idle, noted
         self.even: Even = even
         # There and back again.
         beyond = refiner.margin + 2 * radius(network, STATISTICS)
@@ -139,15 +139,16 @@ class Refining:
         return sums
 
     @torch.no_grad()
-    def change(self, sums: Sums) -> Callable[[Frame], Image]:
+    def change(self, sums: Sums) -> Callable[[Frame], Image] | None:
         """Gram matrices as they are and as they should be, and then the network's move."""
         asked = self.noted.asked[self.scale] = self.noted.asked.get(self.scale) or self._asked(sums)
         known = self._missed({tap: moments(sums[tap]) for tap in STATISTICS}, asked.grams)
-        if bool((total(known) < self.enough * asked.far).all()):
-            self.noted.met.update(SCALES if self.alone else (self.scale,))
-        elif self.alone:
+        far = float((total(known) / asked.far).max())
+        if far < self.enough:
+            self.noted.met.add(self.scale)
+        if far < self.idle:
             self._seen = None  # Before others take memory.
-            return lambda frame: frame.content
+            return None
         self.noted.moves += 1
 
         @torch.no_grad()
@@ -249,7 +250,8 @@ def evened(picture: Pictures, content: Pictures, *, reach: int) -> Pictures:
 
 def enlarged(move: Pictures) -> Tensor:
     """What was found at half of the size, (N, 3, 2 · h, 2 · w)."""
-    return F.interpolate(move, scale_factor=float(HALF), mode="bilinear")
+    # Where the three colours lie together that takes three times as long.
+    return F.interpolate(move.contiguous(), scale_factor=float(HALF), mode="bilinear")
 
 
 def _origin(frame: Frame) -> Image:
