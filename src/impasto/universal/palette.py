@@ -201,7 +201,7 @@ def load_style(path: str | Path) -> dict[str, Tensor]:
 
     Raises:
         MediaError: the file cannot be read, or is none of these.
-        WeightsError: it was measured with another `petit`.
+        WeightsError: it was measured by another version, or with another `petit`.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
@@ -215,10 +215,13 @@ def load_style(path: str | Path) -> dict[str, Tensor]:
     except (SafetensorError, ValueError, KeyError) as error:
         raise MediaError(f"{path} is no .style file, or damaged") from error
     learnt = {ROW, MAKER} <= measured.keys() and measured[ROW].isfinite().all()
-    if not fits(measured) and not learnt:
+    if learnt:
+        return measured
+    if not fits(measured, (1,)):
         raise MediaError(f"{path} does not hold the statistics of a style")
-    if fits(measured) and _metadata(data).get("petit") != zoo.models()["petit"].sha256:
-        raise WeightsError(f"{path} was measured with another version of petit; measure it again")
+    # Earlier versions looked at styles in full alone.
+    if not fits(measured) or _metadata(data).get("petit") != zoo.models()["petit"].sha256:
+        raise WeightsError(f"{path} was measured by another version of impasto; measure it again")
     return measured
 
 
@@ -235,9 +238,9 @@ def key(tap: str, part: str, scale: Scale) -> str:
     return f"{'half.' * (scale == HALF)}{tap}.{part}"
 
 
-def fits(measured: Measured) -> bool:
+def fits(measured: Measured, scales: Sequence[Scale] = SCALES) -> bool:
     """Whether mean and covariance of every tap are there, in their shapes, and finite."""
-    for tap, scale in product(petit.TAPS, SCALES):
+    for tap, scale in product(petit.TAPS, scales):
         width = petit.WIDTHS[tap.replace("relu", "conv")]
         for part, shape in (("mean", (width,)), ("covariance", (width, width))):
             value = measured.get(key(tap, part, scale))
