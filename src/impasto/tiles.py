@@ -123,11 +123,11 @@ def whole(passes: Sequence[Pass], frame: Frame, *, report: Report = silent) -> I
 
     Args:
         passes: each works on the result of the one before, and is left out where it is needless;
-            none returns the content.
+            where none is left, the content is copied.
         frame: content and regions; its sides are brought to multiples by mirroring and cut again.
         report: is told of each half of a pass; the last of each has the picture so far.
     """
-    image = frame.content.clone() if not passes else frame.content
+    image = frame.content
     height, width = image.shape[2:]
     course = _Course(report, (height, width), passes=len(passes))
     for place, each in enumerate(passes):
@@ -144,7 +144,7 @@ def whole(passes: Sequence[Pass], frame: Frame, *, report: Report = silent) -> I
             continue
         image = change(grown)[:, :, :height, :width]
         course.advance("painting", CHANGING * height * width, image)
-    return image
+    return image.clone() if image is frame.content else image
 
 
 @torch.no_grad()
