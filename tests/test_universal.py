@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.nn import functional as F
 
 from impasto.core.contract import Box, Frame, InPasses, Measuring, Style
 from impasto.core.errors import ImpastoError, MediaError, OptionError, WeightsError
@@ -18,11 +19,12 @@ from impasto.nets import petit, zoo
 from impasto.nets.vgg import VGG
 from impasto.ops.resample import resize
 from impasto.ops.smooth import blurred
+from impasto.ops.stats import moments, products
 from impasto.tiles import Held, tiled
 from impasto.universal.matching import confined, radius
 from impasto.universal.method import Universal
 from impasto.universal.palette import Palette, load_style, save_style
-from impasto.universal.refining import evened
+from impasto.universal.refining import colors, evened, following
 
 pytestmark = pytest.mark.usefixtures("random_weights")
 
@@ -425,6 +427,39 @@ def test_what_is_broad_in_a_move_follows_the_content() -> None:
     grain = out - blurred(out, sigma=3.0)
     wanted = move - blurred(move, sigma=3.0)
     torch.testing.assert_close(grain[..., :20, :20], wanted[..., :20, :20], atol=5e-3, rtol=0)
+
+
+def test_what_is_broad_follows_the_colours_of_the_content() -> None:
+    """A linear function of them comes back; what only the picture has does not, near or far."""
+    content = draw(64, 96, seed=6)
+    matrix = torch.tensor([[0.5, 0.2, 0.0], [-0.3, 0.4, 0.1], [0.0, 0.2, 0.6]])
+    picture = torch.einsum("ij,njhw->nihw", matrix, content) + 0.1
+    light = torch.zeros_like(picture)
+    light[..., :48] = 0.2
+    wanted = F.avg_pool2d(picture, 4)
+
+    def found(picture: Tensor, masks: Tensor | None = None) -> Tensor:
+        both = colors(content, picture)
+        weights = None if masks is None else F.avg_pool2d(masks, 4)
+        return following(content, moments(products(both, weights)))
+
+    torch.testing.assert_close(found(picture), wanted, atol=0.01, rtol=0)
+    # Of the light what has something to do with the colours stays, and its mean.
+    lit, guide = found(picture + light), F.avg_pool2d(content, 4)
+    known = torch.cat([guide, torch.ones_like(guide[:, :1])], 1)[0].flatten(1).double()
+    fit = torch.linalg.lstsq(known.T, (wanted + F.avg_pool2d(light, 4))[0].flatten(1).double().T)
+    torch.testing.assert_close(
+        lit[0].flatten(1).T.double(), known.T @ fit.solution, atol=0.01, rtol=0
+    )
+    # Each region by itself.
+    masks = (light[:, :1] > 0).float()
+    near, far = found(picture + light, torch.cat([masks, 1 - masks]))
+    torch.testing.assert_close(near[..., :12], wanted[0, ..., :12] + 0.2, atol=0.01, rtol=0)
+    torch.testing.assert_close(far[..., 12:], wanted[0, ..., 12:], atol=0.01, rtol=0)
+    # In front of one colour there is one.
+    content = torch.full_like(content, 0.3)
+    plain = found(light)
+    torch.testing.assert_close(plain, torch.full_like(plain, 0.1))
 
 
 @both

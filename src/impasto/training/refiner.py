@@ -29,13 +29,13 @@ from impasto.nets import decoder, refiner, zoo
 from impasto.nets.decoder import STATISTICS, StyledDecoder, statistics
 from impasto.nets.vgg import VGG, bfloat16_is_fast
 from impasto.ops.errors import felt
-from impasto.ops.stats import gaussian
+from impasto.ops.stats import Moments, gaussian
 from impasto.training.asked import Asked, Known, Shown, ask, each, glance, lacking, look
 from impasto.training.data import Pairs, anywhere, listed, pictures, split
 from impasto.training.loop import Course, publish, train
 from impasto.training.mirrors import autocast
 from impasto.universal.palette import HALF, reduced
-from impasto.universal.refining import Even, enlarged, following
+from impasto.universal.refining import REACH, colors, enlarged, evened, following, pooled, spread
 
 DECODER, REFINER = "adain.safetensors", "refiner.safetensors"
 EXAM, SHOWN, MEASURED = 16, 4, 6
@@ -190,11 +190,15 @@ class Refining:
         return asked.alpha * self._found(image, asked.content, known.shown)
 
     def _halfway(self, image: Tensor, asked: Asked, *, first: bool) -> Tensor:
-        """A move at half of the size, in full size; the first sees to the whole picture."""
+        """A move at half of the size, in full size; the first sees to what is there as well."""
         small, content = (reduced(x, HALF) for x in (image, asked.content))
         move = self._found(small, content, glance(self.eyes, small, asked.half))
-        even: Even = "picture" if first else "move"
-        return asked.alpha * enlarged(following(move, small, content, even=even))
+        move = evened(move, content, reach=REACH["picture" if first else "move"])
+        if first:
+            both = colors(content, small)
+            known = Moments(both.mean((2, 3)), _covariance(both))
+            move = move + spread(following(content, known) - pooled(small))
+        return asked.alpha * enlarged(move)
 
     def _found(self, image: Tensor, content: Tensor, shown: Shown) -> Tensor:
         with autocast(self.eyes):

@@ -30,13 +30,15 @@ from impasto.ops.stats import Moments, moments, second
 from impasto.universal.matching import confined, gathered, radius
 from impasto.universal.palette import HALF, MULTIPLE, Palette, Scale, reduced
 
+COLORS = "colors"
+"""The key of the sums that tell how what is broad in a picture follows the content."""
 FAR = 0.5
 """A distance of the style that is far. Where the content itself is nearer, less is as far."""
 Even = Literal["nothing", "move", "picture"]
 CELL, REACH, SOFT = 4, {"nothing": 0, "move": 6, "picture": 12}, 0.01
-"""What is broad at half of the size: what varies over cells of so many pixels. It follows the
-content within windows that reach so many cells around a cell, not far for every move, or tiles
-would need wide surroundings. Where the content deviates less than so much, it is flat."""
+"""What is broad at half of the size: what varies over cells of so many pixels. Of a move, it
+follows the content within windows that reach so many cells around a cell, not far for every move,
+or tiles would need wide surroundings. Where the content deviates less than so much, it is flat."""
 
 
 class Asked(NamedTuple):
@@ -84,7 +86,7 @@ class Refining:
         enough: the distance of the style from which this is the last of its scale.
         idle: that from which not even this is made.
         even: what has to follow the content as far as it is broad, at half of the size: the move,
-            or the whole picture that it gives; see `evened`.
+            see `evened`, or the picture that is moved as well, see `following`.
         noted: what earlier passes say; the first of all has told the content's moments.
 
     Attributes:
@@ -136,6 +138,8 @@ class Refining:
         if self.scale == HALF and self.alpha < 1 and HALF not in self.noted.asked:
             own = gathered(self.network(_origin(seen), STATISTICS), seen, box)
             sums |= {f"content.{tap}": part for tap, part in own.items()}
+        if self._follows:
+            sums |= gathered({COLORS: colors(_origin(seen), seen.content)}, seen, box)
         return sums
 
     @torch.no_grad()
@@ -150,6 +154,7 @@ class Refining:
             self._seen = None  # Before others take memory.
             return None
         self.noted.moves += 1
+        led_by = moments(sums[COLORS]) if self._follows else None
 
         @torch.no_grad()
         def changed(frame: Frame) -> Image:
@@ -162,12 +167,21 @@ class Refining:
                 [each.error for each in known],
                 joined=partial(self._joined, frame=seen),
             )
+            if self.scale == HALF and self.even != "nothing":
+                move = evened(move, _origin(seen), reach=REACH[self.even])
+            if led_by:
+                broad = self._joined(following(_origin(seen), led_by), seen)
+                move = move + spread(broad - pooled(seen.content))
             if self.scale == HALF:
-                move = enlarged(following(move, seen.content, _origin(seen), even=self.even))
+                move = enlarged(move)
             # So that little strength changes little.
             return confined((frame.content + self.alpha * move).clamp(0, 1), frame)
 
         return changed
+
+    @property
+    def _follows(self) -> bool:
+        return self.scale == HALF and self.even == "picture"
 
     def _asked(self, sums: Sums) -> Asked:
         # At full strength nothing of the content is in what is asked, and how far it is from there
@@ -224,28 +238,56 @@ class Refining:
         return (maps * places).sum(0, keepdim=True).to(maps.dtype)
 
 
-def following(move: Pictures, picture: Pictures, content: Pictures, *, even: Even) -> Pictures:
-    """A move (N, 3, h, w) of a picture whose broad part, or the picture's then, is `evened`."""
-    if even == "nothing":
-        return move
-    whole = picture if even == "picture" else torch.zeros_like(move)
-    return evened(whole + move, content, reach=REACH[even]) - whole
+def colors(content: Pictures, picture: Pictures) -> Tensor:
+    """What is broad in two pictures (N, 3, H, W), side by side: (N, 6, H / CELL, W / CELL)."""
+    return torch.cat([pooled(content), pooled(picture)], 1)
 
 
-def evened(picture: Pictures, content: Pictures, *, reach: int) -> Pictures:
-    """A picture, or a move of one, of which what is broad varies only where the content does.
+def following(content: Pictures, known: Moments) -> Tensor:
+    """What is broad in a picture, as far as it is a linear function of the content's colours.
+
+    Whatever colour the painting gives to a sky, it so gives to all of it.
+
+    Args:
+        content: (N, 3, H, W), sRGB in [0, 1].
+        known: of `colors` of the content and the picture, of each of R regions.
+
+    Returns:
+        (R, 3, H / CELL, W / CELL); of N pictures each by its own moments where R is N.
+    """
+    own, shared = known.covariance[:, :3].split(3, 2)
+    slope = torch.linalg.solve(own + SOFT**2 * torch.eye(3).to(own), shared).mT
+    mean, wanted = known.mean[..., None].split(3, 1)
+    offset, broad = wanted - slope @ mean, pooled(content)
+    found = torch.baddbmm(
+        offset.to(broad), slope.to(broad), broad.flatten(2).expand(len(slope), -1, -1)
+    )
+    return found.unflatten(2, broad.shape[2:])
+
+
+def evened(move: Pictures, content: Pictures, *, reach: int) -> Pictures:
+    """A move of which what is broad varies only where the content does, near by.
 
     Else a colour that the style asks for gathers where it is found most easily, about edges: as
     haloes, in what is flat in the content.
 
     Args:
-        picture: (N, 3, H, W).
+        move: (N, 3, H, W).
         content: (N, 3, H, W), sRGB in [0, 1].
         reach: cells around one within which the content is followed.
     """
-    broad, guide = (F.avg_pool2d(each, CELL) for each in (picture, content))
-    change = led(broad, guide, radius=reach, softness=SOFT) - broad
-    return picture + F.interpolate(change, scale_factor=float(CELL), mode="bilinear")
+    broad = pooled(move)
+    return move + spread(led(broad, pooled(content), radius=reach, softness=SOFT) - broad)
+
+
+def pooled(picture: Pictures) -> Tensor:
+    """What is broad in it, (N, 3, H / CELL, W / CELL)."""
+    return F.avg_pool2d(picture, CELL)
+
+
+def spread(broad: Tensor) -> Pictures:
+    """What is broad, in the size of pictures."""
+    return F.interpolate(broad, scale_factor=float(CELL), mode="bilinear")
 
 
 def enlarged(move: Pictures) -> Tensor:
