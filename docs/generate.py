@@ -44,6 +44,11 @@ FIGURES = (
         "AdaIN as in its paper, with VGG-19 in float32, on the same machine",
         "{vgg19_adain_s:.1f} s",
     ),
+    (
+        "universal_pairs_float32",
+        "The three on a machine without bfloat16 and AVX512",
+        "{adain[median_s]:.2f} s, {wct[median_s]:.2f} s, {vgg19_adain_s:.1f} s",
+    ),
     ("universal_speed", "A draft of 512 px: whole process", "{auto_draft_512_s:.1f} s"),
     ("universal_speed", "A picture of 512 px by default, likewise", "{auto_normal_512_s:.1f} s"),
     ("universal_speed", "The best of 512 px, likewise", "{auto_best_512_s:.1f} s"),

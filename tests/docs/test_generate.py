@@ -239,6 +239,7 @@ def test_figures_have_the_keys_of_the_benchmarks(generate, monkeypatch):
         "realtime": set(re.findall(r'"(\w+)": ', realtime)),
         "universal_quality": set(methods.names()),
         "universal_pairs": {"vgg19_adain_s", *methods.names()},
+        "universal_pairs_float32": {"vgg19_adain_s", *methods.names()},
         **{part: {field.name for field in fields(Summary)} for part in ("quality", "multistyle")},
         "strength": set(re.findall(r'"(\w+)": ', source)),
         "teachers": set(re.findall(r'"(\w+)": ', source)),

@@ -51,7 +51,7 @@ class Universal(Options):
     """The options that all universal methods have, and what they do before any content is known."""
 
     regional: ClassVar[bool] = True
-    enough: ClassVar[Mapping[Scale, tuple[float, float]]] = {HALF: (0.06, 0.15), 1: (0.055, 0.04)}
+    enough: ClassVar[Mapping[Scale, tuple[float, float]]] = {HALF: (0.06, 0.13), 1: (0.07, 0.04)}
     """At half of the size and in full: the distance of the style from which one move is enough, and
     where it is not, that from which the next is the last."""
 
