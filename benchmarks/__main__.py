@@ -47,7 +47,7 @@ PARTS = {
     "controls_draft": controls.controls_draft,
     "universal_speed": universal.universal_speed,
     "universal_pairs": universal.universal_pairs,
-    "universal_pairs_float32": partial(universal.universal_pairs, "float32"),
+    "universal_pairs_float32": partial(universal.universal_pairs, precision="float32"),
     "universal_quality": universal.universal_quality,
     "auto_gain": universal.auto_gain,
     "faithful": universal.faithful,

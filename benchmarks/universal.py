@@ -105,11 +105,11 @@ def universal_speed() -> dict[str, object]:
     return found
 
 
-def universal_pairs(precision: str = "") -> dict[str, object]:
+def universal_pairs(**told: object) -> dict[str, object]:
     """Seconds of each of the 100 pairs at 512 x 512, as `universal_speed` takes them.
 
-    In the precision that a method takes by itself, or in another. Beside them stands AdaIN with a
-    network of VGG-19's size and a decoder that mirrors it, as its paper has them.
+    The methods are told so much more. Beside them stands AdaIN with a network of VGG-19's size and
+    a decoder that mirrors it, as its paper has them.
     """
     need_shared()
     torch.set_num_threads(2)
@@ -119,8 +119,9 @@ def universal_pairs(precision: str = "") -> dict[str, object]:
         content, style = (resize(each, (512, 512)) for each in pair)
         for name in METHODS:
             for at, strength in (("", 1.0), ("_default", 0.5)):
-                told = {"strength": strength} | ({"precision": precision} if precision else {})
-                stylizers = [prepared(name, style, **told) for _ in range(PAIR_RUNS)]
+                stylizers = [
+                    prepared(name, style, strength=strength, **told) for _ in range(PAIR_RUNS)
+                ]
                 taken = [timed(partial(each, Frame(content))) for each in stylizers]
                 times.setdefault(name + at, []).append(median(taken))
                 moves.setdefault(name + at, []).append(moved(stylizers[0], content))

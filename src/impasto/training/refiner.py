@@ -35,7 +35,7 @@ from impasto.training.data import Pairs, anywhere, listed, pictures, split
 from impasto.training.loop import Course, publish, train
 from impasto.training.mirrors import autocast
 from impasto.universal.palette import HALF, reduced
-from impasto.universal.refining import REACH, colors, enlarged, evened, following, pooled, spread
+from impasto.universal.refining import REACH, cells, colors, enlarged, evened, following, spread
 
 DECODER, REFINER = "adain.safetensors", "refiner.safetensors"
 EXAM, SHOWN, MEASURED = 16, 4, 6
@@ -197,7 +197,7 @@ class Refining:
         if first:
             both = colors(content, small)
             known = Moments(both.mean((2, 3)), _covariance(both))
-            move = move + spread(following(content, known) - pooled(small))
+            move = move + spread(following(content, known) - cells(small))
         return asked.alpha * enlarged(move)
 
     def _found(self, image: Tensor, content: Tensor, shown: Shown) -> Tensor:

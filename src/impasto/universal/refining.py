@@ -171,7 +171,7 @@ class Refining:
                 move = evened(move, _origin(seen), reach=REACH[self.even])
             if led_by:
                 broad = self._joined(following(_origin(seen), led_by), seen)
-                move = move + spread(broad - pooled(seen.content))
+                move = move + spread(broad - cells(seen.content))
             if self.scale == HALF:
                 move = enlarged(move)
             # So that little strength changes little.
@@ -240,7 +240,7 @@ class Refining:
 
 def colors(content: Pictures, picture: Pictures) -> Tensor:
     """What is broad in two pictures (N, 3, H, W), side by side: (N, 6, H / CELL, W / CELL)."""
-    return torch.cat([pooled(content), pooled(picture)], 1)
+    return torch.cat([cells(content), cells(picture)], 1)
 
 
 def following(content: Pictures, known: Moments) -> Tensor:
@@ -258,7 +258,7 @@ def following(content: Pictures, known: Moments) -> Tensor:
     own, shared = known.covariance[:, :3].split(3, 2)
     slope = torch.linalg.solve(own + SOFT**2 * torch.eye(3).to(own), shared).mT
     mean, wanted = known.mean[..., None].split(3, 1)
-    offset, broad = wanted - slope @ mean, pooled(content)
+    offset, broad = wanted - slope @ mean, cells(content)
     found = torch.baddbmm(
         offset.to(broad), slope.to(broad), broad.flatten(2).expand(len(slope), -1, -1)
     )
@@ -276,12 +276,12 @@ def evened(move: Pictures, content: Pictures, *, reach: int) -> Pictures:
         content: (N, 3, H, W), sRGB in [0, 1].
         reach: cells around one within which the content is followed.
     """
-    broad = pooled(move)
-    return move + spread(led(broad, pooled(content), radius=reach, softness=SOFT) - broad)
+    broad = cells(move)
+    return move + spread(led(broad, cells(content), radius=reach, softness=SOFT) - broad)
 
 
-def pooled(picture: Pictures) -> Tensor:
-    """What is broad in it, (N, 3, H / CELL, W / CELL)."""
+def cells(picture: Pictures) -> Tensor:
+    """What is broad in it, means of cells: (N, 3, H / CELL, W / CELL)."""
     return F.avg_pool2d(picture, CELL)
 
 
