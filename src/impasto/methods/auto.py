@@ -27,13 +27,13 @@ from impasto.nets.trained import ROW, is_network
 Quality = Literal["draft", "normal", "best"]
 
 DESCENTS: Mapping[Quality, Mapping[str, Any]] = {
-    "normal": {"optimizer": "learned", "iterations": 10, "coarsest": 512, "tolerance": 0.1},
+    "normal": {"optimizer": "learned", "iterations": 8, "coarsest": 512, "tolerance": 0.1},
     "best": {"optimizer": "learned", "iterations": 300, "coarsest": 128, "tolerance": 0.03},
 }
 """How Gatys' method descends."""
 DRAFT: Mapping[str, Any] = {"refine": 1}
 """How AdaIN makes a draft: whatever the pair, it is there as soon."""
-LIGHTER: Mapping[Quality, float] = {"normal": 0.52, "best": 1.0}
+LIGHTER: Mapping[Quality, float] = {"normal": 0.32, "best": 1.0}
 """What the content weighs beside Gatys' method: few steps from the content end nearer to it than
 many, so that there is room for more of the style."""
 STEPS: Mapping[Quality, float] = {"normal": 1.0, "best": 0.6}
