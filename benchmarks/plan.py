@@ -116,4 +116,5 @@ def _one(row: Row, size: int, folder: Path) -> dict[str, float | None]:
         "expected_s": expected.seconds,
     }
     rounded = {key: round(value, 3) for key, value in figures.items()}
-    return {"side": size, **rounded, "tile": expected.side, "margin": expected.margin}
+    tiles = {"tile": expected.side, "margin": expected.margin, "scale": expected.scale}
+    return {"side": size, **rounded, **tiles}

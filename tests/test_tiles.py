@@ -102,9 +102,17 @@ def test_a_margin_that_is_too_small_shows(normalised):
     assert difference.max() > 1e-3
 
 
-def test_sums_of_tiles_are_those_of_the_whole(normalised):
+@dataclass
+class Glance(Normalised):
+    glance: int = 10
+
+
+@pytest.mark.parametrize("glance", [None, 10])
+def test_sums_of_tiles_are_those_of_the_whole(normalised, glance: int | None):
     image, kept = noise(1, 3, 101, 143), []
     each = normalised()
+    if glance:
+        each = Glance(each.eyes, each.back, glance=glance)
     change = each.change
     each.change = lambda sums: kept.append(sums) or change(sums)
     whole([each], Frame(image))
@@ -116,12 +124,41 @@ def test_sums_of_tiles_are_those_of_the_whole(normalised):
     assert first["count"] == 26 * 36
 
 
+def test_no_more_is_looked_at_than_decides_about_the_sums(normalised):
+    each = normalised()
+    each = Glance(each.eyes, each.back)
+    image = noise(1, 3, 160, 160)
+    expected = whole([each], Frame(image))
+    each.seen.clear()
+    assert (by_tiles([each], image, side=32) - expected).abs().max() < 1e-4
+    sizes = {what: max(size for name, size in each.seen if name == what) for what, _ in each.seen}
+    # Ten pixels are brought to a multiple of 4.
+    assert sizes == {"gather": (32 + 2 * 12,) * 2, "change": (32 + 2 * MARGIN,) * 2}
+    each.glance = 2
+    assert (by_tiles([each], image, side=32) - expected).abs().max() > 1e-4
+
+
 def test_no_tile_is_larger_than_asked_and_none_is_a_sliver(normalised):
     each = normalised()
     by_tiles([each], noise(1, 3, 260, 261), side=64)
     sides = {side for _, size in each.seen for side in size}
     assert max(sides) <= 64 + 2 * MARGIN
     assert min(sides) >= 40 + MARGIN
+
+
+@dataclass
+class Halved(Normalised):
+    scale: int = 2
+
+
+def test_of_a_pass_that_sees_pixels_together_tiles_are_so_much_larger(normalised):
+    each = normalised()
+    each = Halved(each.eyes, each.back)
+    image = noise(1, 3, 96, 160)
+    expected = whole([each], Frame(image))
+    each.seen.clear()
+    assert (by_tiles([each], image, side=16) - expected).abs().max() < 1e-4
+    assert max(size for _, size in each.seen) == (32 + 2 * MARGIN,) * 2
 
 
 def test_every_pass_works_on_the_result_of_the_one_before(normalised, tmp_path):

@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from impasto.core.contract import Box, Frame, Pass, Recalling, Reducing, Skippable, Sums
+from impasto.core.contract import Box, Frame, Glancing, Pass, Recalling, Reducing, Skippable, Sums
+from impasto.core.machine import tidy
 from impasto.core.progress import Progress, Report, silent
 from impasto.core.tensors import Image
 
@@ -57,6 +58,11 @@ def surroundings(passes: Sequence[Pass]) -> int:
     Of a pass that sees several as one only so many are counted.
     """
     return max((each.margin // _scale(each) for each in passes), default=0)
+
+
+def coarsest(passes: Sequence[Pass]) -> int:
+    """Pixels along a side that a pass sees as one, at most."""
+    return max(map(_scale, passes), default=1)
 
 
 class Held:
@@ -167,7 +173,8 @@ def tiled(
         source: is read twice by the first pass, once where that needs no sums; and by others that
             are `Recalling`.
         sink: takes the result from top to bottom, on the CPU.
-        side: of the largest tile without its surroundings, in pixels.
+        side: of the largest tile without its surroundings, in pixels; of a pass that sees several
+            as one, in such: its tiles take no more memory for that, and have less around them.
         regions: masks (1, 1, h, W), strip by strip, in the size of the source.
         folder: where the pictures between passes lie, 12 bytes a pixel, two at most.
         device: where the tiles are worked on.
@@ -251,7 +258,7 @@ class _Work:
         """Do it."""
         width = self.parts[0].width
         rows: Tensor | None = None
-        for tile in self._tiles():
+        for tile in self._tiles(self.each.margin):
             top, left, high, wide = tile.inside
             _, column, height, across = tile.place
             if rows is None:  # No row of tiles is higher than the first.
@@ -264,7 +271,8 @@ class _Work:
 
     def _gathered(self) -> Sums:
         total: Sums = {}
-        for tile in self._tiles():
+        each = self.each
+        for tile in self._tiles(each.glance if isinstance(each, Glancing) else each.margin):
             sums = self.each.gather(tile.frame, tile.inside)
             if not sums:
                 # What gathers nothing from one tile gathers nothing from any.
@@ -274,18 +282,22 @@ class _Work:
             self.course.advance("looking", GATHERING * tile.place.height * tile.place.width)
         return total
 
-    def _tiles(self) -> Iterator[_Tile]:
-        """All tiles, row by row; together they are the picture brought to multiples."""
+    def _tiles(self, seen: int) -> Iterator[_Tile]:
+        """All tiles, row by row, with so many pixels of surroundings at least.
+
+        Together they are the picture brought to multiples.
+        """
         (height, width), multiple = (self.parts[0].height, self.parts[0].width), self.each.multiple
         down, across = _mirrored(height, multiple), _mirrored(width, multiple)
-        margin = ceil(self.each.margin / multiple) * multiple
+        margin, side = ceil(seen / multiple) * multiple, self.side * _scale(self.each)
         windows = [_Window(source) for source in self.parts]
-        for top, bottom in pairwise(_cuts(len(down), self.side, multiple)):
+        for top, bottom in pairwise(_cuts(len(down), side, multiple)):
             first = max(0, top - margin)
             rows = down[first : bottom + margin]
-            for left, right in pairwise(_cuts(len(across), self.side, multiple)):
+            for left, right in pairwise(_cuts(len(across), side, multiple)):
                 start = max(0, left - margin)
                 columns = across[start : right + margin]
+                tidy()
                 parts = [each.cut(rows, columns).to(self.device) for each in windows]
                 place = Box(first, start, len(rows), len(columns))
                 yield _Tile(

@@ -14,7 +14,7 @@ from impasto.jobs.spec import Job
 from impasto.methods import load
 from impasto.nets import trained
 from impasto.nets.transformer import Paper
-from impasto.tiles import surroundings
+from impasto.tiles import coarsest, surroundings
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,8 @@ def test_the_estimate_is_near_the_peaks_and_times_that_were_measured(row):
         size = (ran["side"] * 3 // 4, ran["side"])
         cost = budget.whole(size)
         if ran["tile"]:
-            cost = budget.tiled(size, side=ran["tile"], margin=ran["margin"])
+            around = {key: ran[key] for key in ("margin", "scale")}
+            cost = budget.tiled(size, side=ran["tile"], **around)
         assert 0.9 <= (memory.LOADED + cost.memory) / 1e9 / ran["gb"] <= 1.5, size
         assert 0.5 <= row["pace"] * (memory.START + cost.seconds) / ran["s"] <= 2, size
 
@@ -66,6 +67,7 @@ def test_a_plan_has_the_tiles_of_the_run(method, monkeypatch):
     if found.side:
         assert (found.side, found.tiles) == (run.side, 3 * 2)
         assert found.margin == surroundings(run.passes)
+        assert found.scale == coarsest(run.passes) == 2
 
 
 def test_what_would_be_refused_is_refused_in_the_same_words():

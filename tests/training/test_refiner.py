@@ -80,7 +80,8 @@ def test_what_the_network_is_shown_is_the_gradient_of_the_distance_of_the_style(
     sizes = [g.square().sum((1, 2)) for g in goals.values()]
     far = sum(s / size for s, size in zip(squares, sizes, strict=True)) / len(STATISTICS)
     pulls = torch.autograd.grad(far.sum(), [*maps.values()])
-    wanted = eyes.back(seen, dict(zip(STATISTICS, pulls, strict=True)))
+    given = zip(STATISTICS, pulls, strict=True)
+    wanted = eyes.back(seen, {tap: lambda _, pull=pull: pull for tap, pull in given})
     wanted = wanted * (image[0].numel() / (far + FLOOR).sqrt().view(-1, 1, 1, 1)).detach()
     known = refining.looked(image, asked)
     torch.testing.assert_close(known.style, far.detach())

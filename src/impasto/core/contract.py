@@ -175,6 +175,17 @@ class Recalling(Pass, Protocol):
 
 
 @runtime_checkable
+class Glancing(Pass, Protocol):
+    """A pass that needs fewer surroundings to gather than to change.
+
+    Attributes:
+        glance: pixels of surroundings that decide about the sums over a tile.
+    """
+
+    glance: int
+
+
+@runtime_checkable
 class Skippable(Pass, Protocol):
     """A pass that may turn out to be needless, and is left out then."""
 

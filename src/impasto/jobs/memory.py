@@ -115,28 +115,34 @@ class Budget:
         held = max(cost.memory, float(DECODED * self.decoded), held)
         return Cost(held, cost.seconds + more.seconds)
 
-    def tiled(self, size: tuple[int, int], *, side: int, margin: int) -> Cost:
+    def tiled(self, size: tuple[int, int], *, side: int, margin: int, scale: int = 1) -> Cost:
         """Of a picture of this height and width that is done in tiles, see `side`."""
-        down, across = (ceil(length / ceil(length / side)) for length in size)
-        seen = min(size[0], down + 2 * margin), min(size[1], across + 2 * margin)
+        lengths = ceil(size[0] / scale), ceil(size[1] / scale)
+        down, across = (ceil(length / ceil(length / side)) for length in lengths)
+        seen = min(lengths[0], down + 2 * margin), min(lengths[1], across + 2 * margin)
         tile = self._cost(Task(*seen, self.known, tile=True))
         every = self._cost(Task(*size, self.known, tile=True))
         more = self._larger(size)
-        held = max(tile.memory, more.memory) + TILED + ROW_PIXEL * size[1] * (down + seen[0])
+        rows = ROW_PIXEL * size[1] * scale * (down + seen[0])
+        held = max(tile.memory, more.memory) + TILED + rows
         # What surrounds the tiles is looked at as well.
-        share = tiles(size, side) * seen[0] * seen[1] / (size[0] * size[1])
+        share = tiles(lengths, side) * seen[0] * seen[1] / (lengths[0] * lengths[1])
         return Cost(held, every.seconds * share + more.seconds)
 
     def fits(self, size: tuple[int, int]) -> bool:
         """Whether a picture of this height and width can be done at once."""
         return self.whole(size).memory <= self.room
 
-    def side(self, size: tuple[int, int], *, margin: int, only: int | None = None) -> int:
+    def side(
+        self, size: tuple[int, int], *, margin: int, scale: int = 1, only: int | None = None
+    ) -> int:
         """The side of the largest tiles that have room, in pixels.
 
         Args:
             size: height and width of the picture.
             margin: pixels of surroundings on each side of a tile.
+            scale: how many along a side a pass sees as one, at most; for it side and margin are
+                counted in these.
             only: the one side that will do.
 
         Raises:
@@ -144,7 +150,7 @@ class Budget:
         """
         needed, largest = 0.0, self._cost(Task(*size, self.known, tile=True)).largest or SIDES[0]
         for side in (only,) if only else [side for side in SIDES if side <= largest]:
-            needed = self.tiled(size, side=side, margin=margin).memory
+            needed = self.tiled(size, side=side, margin=margin, scale=scale).memory
             if needed <= self.room:
                 return side
         raise RoomError(f"max_memory must be at least {_gigabytes(needed)} for this picture")

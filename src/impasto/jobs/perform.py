@@ -27,7 +27,7 @@ from impasto.media import large
 from impasto.media.image import LIMIT, Source, to_pillow, write
 from impasto.nets import upscaler, zoo
 from impasto.ops.resample import resize
-from impasto.tiles import Held, Sink, surroundings, tiled
+from impasto.tiles import Held, Sink, coarsest, surroundings, tiled
 from impasto.tiles import Source as Strips
 from impasto.universal.method import Painter
 from impasto.wrappers.wrapped import Recolored
@@ -256,9 +256,9 @@ class Run:
             if not isinstance(inner, InPasses):
                 raise self.budget.refusal(self.size)
             self.passes = self.stylizer.passes(self.size)
-            self.margin = surroundings(self.passes)
+            self.margin, self.scale = surroundings(self.passes), coarsest(self.passes)
             only = self.like and self.like.tiles
-            self.side = self.budget.side(self.size, margin=self.margin, only=only)
+            self.side = self.budget.side(self.size, margin=self.margin, scale=self.scale, only=only)
 
     def recipe(self, folder: Path) -> Recipe | None:
         """From what a picture in this folder can be made again; None for pictures in memory."""

@@ -23,6 +23,7 @@ class Plan:
         side: of the tiles in pixels; None if the picture is done at once.
         tiles: their number.
         margin: pixels of surroundings on each side of a tile.
+        scale: how many along a side a pass sees as one, at most.
         refusal: why it would not be begun, and what would fit.
     """
 
@@ -33,6 +34,7 @@ class Plan:
     side: int | None = None
     tiles: int = 1
     margin: int = 0
+    scale: int = 1
     refusal: str = ""
 
 
@@ -53,10 +55,9 @@ def planned(job: Job, *, prepared: Prepared | None = None) -> Plan:
         return _expected(run, run.budget.whole(run.size), refusal=str(refusal))
     if run.whole:
         return _expected(run, run.budget.whole(run.size))
-    cost = run.budget.tiled(run.size, side=run.side, margin=run.margin)
-    return _expected(
-        run, cost, side=run.side, tiles=memory.tiles(run.size, run.side), margin=run.margin
-    )
+    around = {"side": run.side, "margin": run.margin, "scale": run.scale}
+    cost = run.budget.tiled(run.size, **around)
+    return _expected(run, cost, tiles=memory.tiles(run.size, run.side), **around)
 
 
 def _settle(run: Run) -> None:

@@ -45,7 +45,7 @@ class AdaIN(Universal):
     def cost(self, task: Task) -> Cost:
         """Fitted to the figures of `python -m benchmarks plan`."""
         seconds = 0.3 + (1 + self.moving) * 0.7e-6 * task.pixels
-        return self.costs(task, pixel=850.0 if self.refine else 330.0, seconds=seconds)
+        return self.costs(task, pixel=600.0 if self.refine else 330.0, seconds=seconds)
 
     def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
         """Load the networks; the styles are measured once for a size of result.

@@ -65,7 +65,7 @@ class WCT(Universal):
     def cost(self, task: Task) -> Cost:
         """Fitted to the figures of `python -m benchmarks plan`."""
         seconds = 0.4 + (1.8e-6 + 0.7e-6 * self.moving) * task.pixels
-        return self.costs(task, pixel=880.0 if self.refine else 430.0, seconds=seconds)
+        return self.costs(task, pixel=650.0 if self.refine else 430.0, seconds=seconds)
 
     def prepare(self, styles: Sequence[Style], *, generator: torch.Generator) -> Stylizer:
         """Load the networks; the styles are measured once for a size of result.

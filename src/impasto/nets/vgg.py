@@ -10,7 +10,7 @@ optimised; the classifier behind the last convolution is left out.
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, cast, get_args
 
 import torch
@@ -117,15 +117,18 @@ class VGG(nn.Module):
                 yield layer, h
 
     @torch.no_grad()
-    def back(self, seen: Mapping[str, Tensor], pulls: Mapping[str, Tensor]) -> Tensor:
+    def back(
+        self, seen: dict[str, Tensor], pulls: Mapping[str, Callable[[Tensor], Tensor]]
+    ) -> Tensor:
         """A gentle gradient of the image: it changes little where the picture changes little.
 
         That of a maximum goes to its whole window, that through a ReLU by how far it is open. So it
         is no exact gradient, and no less useful to look at.
 
         Args:
-            seen: the activations of all layers down to the deepest that pulls.
-            pulls: gradients of some of them.
+            seen: the activations of all layers down to the deepest that pulls. Those that do not
+                pull are taken out, one after the other: it is they that take the memory.
+            pulls: the gradients of some of them, by their activations.
 
         Returns:
             (N, 3, H, W), in the type of the activations.
@@ -133,15 +136,17 @@ class VGG(nn.Module):
         layers = self.down_to(pulls)
         gradient = torch.zeros_like(seen[layers[-1]])
         for before, layer in reversed([*zip((layers[0], *layers), layers, strict=False)]):
-            out = seen[layer]
+            out = seen[layer] if layer in pulls else seen.pop(layer)
+            beyond = self._beyond(out)
             if layer in pulls:
-                gradient = gradient.add_(pulls[layer])
+                gradient = gradient.add_(pulls[layer](out))
             gradient = out.clamp(max=OPEN).mul_(gradient)
+            del out  # So that what was taken out is free.
             weight = self.get_submodule(layer.replace("relu", "conv")).get_parameter("weight")
             weight = weight * (1 / OPEN)
             if _begins_stage(layer) and self.pooling == "both":
                 weight = torch.stack(weight.chunk(2, 1)).sum(0)
-            gradient = _turned(gradient, weight, self._beyond(out))
+            gradient = _turned(gradient, weight, beyond)
             if _begins_stage(layer):
                 gradient = _spread(gradient, seen[before].shape[2:])
         weight = self.input.weight.flatten(1).to(gradient.dtype)

@@ -177,7 +177,8 @@ def _shown(
     known = lacking(eyes, map(gram, here), wanted)
     pulls = [*map(felt, here, pulling(known, [height // f.shape[2] for f in here]))]
     # Shown is a gradient that tiles agree on: see `universal.refining`.
-    gradient = eyes.back(features, dict(zip(STATISTICS, pulls, strict=True)))
+    given = zip(STATISTICS, pulls, strict=True)
+    gradient = eyes.back(features, {tap: lambda _, pull=pull: pull for tap, pull in given})
     return Shown(gradient, here, [at.error for at in known]), known, pulls
 
 

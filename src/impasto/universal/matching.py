@@ -26,7 +26,7 @@ class Matching:
         rough: whether the content is shown to the network with a little noise.
 
     Attributes:
-        margin: pixels of surroundings that decide about a pixel.
+        margin, glance: pixels of surroundings that decide about a pixel, and about the sums.
         multiple: tiles begin at multiples of it.
     """
 
@@ -43,7 +43,8 @@ class Matching:
         rough: bool,
     ) -> None:
         self.network, self.palette, self.taps, self.kept = network, palette, taps, kept
-        self.margin = -(-(beyond + radius(network, taps)) // MULTIPLE) * MULTIPLE
+        self.glance = radius(network, taps)
+        self.margin = -(-(beyond + self.glance) // MULTIPLE) * MULTIPLE
         self.rough = rough
         self._seen: tuple[Frame, Features] | None = None
 

@@ -125,7 +125,7 @@ class Universal(Options):
                 leave gaps in memory that take more.
             seconds: what it takes.
         """
-        base, more = (120e6, 1.4 if self.refine else 1.0) if task.tile else (40e6, 1.0)
+        base, more = (120e6, 2.0 if self.refine else 1.0) if task.tile else (40e6, 1.0)
         return Cost(base + more * pixel * task.pixels, seconds, LARGEST if self.refine else None)
 
     def eyes(self, styles: Sequence[Style]) -> VGG:

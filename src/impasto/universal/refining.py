@@ -90,7 +90,7 @@ class Refining:
         noted: what earlier passes say; the first of all has told the content's moments.
 
     Attributes:
-        margin, multiple: as of a `Pass`.
+        margin, multiple, glance: as of a `Glancing` pass.
         recalls: the content is asked for.
     """
 
@@ -113,8 +113,10 @@ class Refining:
         self.scale: Scale = scale
         self.alpha, self.enough, self.idle, self.noted = alpha, enough, idle, noted
         self.even: Even = even
+        sees = radius(network, STATISTICS)
+        self.glance = scale * sees
         # There and back again.
-        beyond = refiner.margin + 2 * radius(network, STATISTICS)
+        beyond = refiner.margin + 2 * sees
         # Two windows, and the way between cells.
         beyond += (2 * REACH[even] + 1) * CELL if scale == HALF else 0
         self.multiple = scale * MULTIPLE
@@ -203,11 +205,12 @@ class Refining:
         A gentle one: what differs by rounding, as tiles do, must not be moved otherwise.
         """
         strides = [frame.content.shape[2] // features[tap].shape[2] for tap in STATISTICS]
-        pulls = {
-            tap: self._joined(felt(features[tap], pull), frame)
-            for tap, pull in zip(STATISTICS, pulling(known, strides), strict=True)
-        }
-        return self.network.back(features, pulls)
+        pulls = zip(STATISTICS, pulling(known, strides), strict=True)
+
+        def felt_at(pull: Tensor) -> Callable[[Tensor], Tensor]:
+            return lambda f: self._joined(felt(f, pull), frame)
+
+        return self.network.back(features, {tap: felt_at(pull) for tap, pull in pulls})
 
     def _seen_before(self, frame: Frame) -> tuple[Frame, Features]:
         before, self._seen = self._seen, None
