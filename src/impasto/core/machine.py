@@ -48,7 +48,7 @@ def tidy() -> None:
     Maps of many sizes, as those of tiles are, leave gaps that the next do not fit into. To be
     called now and then: what is given back is cleared page by page when it is needed again.
     """
-    with suppress(AttributeError, OSError):  # Another system, another library.
+    with suppress(AttributeError, OSError, TypeError):  # Another system, another library.
         libc = ctypes.CDLL(None)
         libc.mallinfo2.restype = _Malloc
         found = libc.mallinfo2()
