@@ -69,7 +69,7 @@ def normalised():
         torch.randn((8, channels, 3, 3), generator=generator) / 20,
         torch.randn((3, 8, 3, 3), generator=generator) / 8,
     ]
-    return lambda **other: Normalised(eyes, back, **other)
+    return lambda kind=Normalised, **other: kind(eyes, back, **other)
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -107,12 +107,10 @@ class Glance(Normalised):
     glance: int = 10
 
 
-@pytest.mark.parametrize("glance", [None, 10])
-def test_sums_of_tiles_are_those_of_the_whole(normalised, glance: int | None):
+@pytest.mark.parametrize("kind", [Normalised, Glance])
+def test_sums_of_tiles_are_those_of_the_whole(normalised, kind: type):
     image, kept = noise(1, 3, 101, 143), []
-    each = normalised()
-    if glance:
-        each = Glance(each.eyes, each.back, glance=glance)
+    each = normalised(kind)
     change = each.change
     each.change = lambda sums: kept.append(sums) or change(sums)
     whole([each], Frame(image))
@@ -125,11 +123,8 @@ def test_sums_of_tiles_are_those_of_the_whole(normalised, glance: int | None):
 
 
 def test_no_more_is_looked_at_than_decides_about_the_sums(normalised):
-    each = normalised()
-    each = Glance(each.eyes, each.back)
-    image = noise(1, 3, 160, 160)
-    expected = whole([each], Frame(image))
-    each.seen.clear()
+    image, each = noise(1, 3, 160, 160), normalised(Glance)
+    expected = whole([normalised()], Frame(image))
     assert (by_tiles([each], image, side=32) - expected).abs().max() < 1e-4
     sizes = {what: max(size for name, size in each.seen if name == what) for what, _ in each.seen}
     # Ten pixels are brought to a multiple of 4.
@@ -152,12 +147,9 @@ class Halved(Normalised):
 
 
 def test_of_a_pass_that_sees_pixels_together_tiles_are_so_much_larger(normalised):
-    each = normalised()
-    each = Halved(each.eyes, each.back)
-    image = noise(1, 3, 96, 160)
-    expected = whole([each], Frame(image))
-    each.seen.clear()
-    assert (by_tiles([each], image, side=16) - expected).abs().max() < 1e-4
+    image, each = noise(1, 3, 96, 160), normalised(Halved)
+    difference = by_tiles([each], image, side=16) - whole([normalised()], Frame(image))
+    assert difference.abs().max() < 1e-4
     assert max(size for _, size in each.seen) == (32 + 2 * MARGIN,) * 2
 
 

@@ -123,12 +123,12 @@ def test_tiles_are_as_large_as_there_is_room():
 def test_tiles_take_the_memory_of_one_and_the_time_of_all_with_what_surrounds_them():
     # Two rows of three tiles, which share the sides evenly.
     tiled = budget(9e9).tiled((1800, 3000), side=1000, margin=100)
-    rows = memory.ROW_PIXEL * 3000 * (900 + 1100)
+    rows = memory.ROW_PIXEL * 3000 * (900 + 2 * 1100)
     assert tiled.memory == 500 * 1100 * 1200 + memory.TILED + rows
     assert tiled.seconds == pytest.approx(1e-6 * 6 * 1100 * 1200)
     assert memory.tiles((2000, 3001), 1000) == 2 * 4
     # Four pixels that are seen as one take the memory and the time of one, but rows are of all.
     halved = budget(9e9).tiled((1800, 3000), side=500, margin=100, scale=2)
-    rows = memory.ROW_PIXEL * 3000 * 2 * (450 + 650)
+    rows = memory.ROW_PIXEL * 3000 * 2 * (450 + 2 * 650)
     assert halved.memory == 500 * 650 * 700 + memory.TILED + rows
     assert halved.seconds == pytest.approx(1e-6 * 6 * (2 * 650) * (2 * 700))

@@ -123,7 +123,8 @@ class Budget:
         tile = self._cost(Task(*seen, self.known, tile=True))
         every = self._cost(Task(*size, self.known, tile=True))
         more = self._larger(size)
-        rows = ROW_PIXEL * size[1] * scale * (down + seen[0])
+        # What is painted, what it is painted from, and what the first pass was given.
+        rows = ROW_PIXEL * size[1] * scale * (down + 2 * seen[0])
         held = max(tile.memory, more.memory) + TILED + rows
         # What surrounds the tiles is looked at as well.
         share = tiles(lengths, side) * seen[0] * seen[1] / (lengths[0] * lengths[1])
